@@ -1,0 +1,153 @@
+"""The one tree of errors: every error has a stable code, an exit code and a sentence that says what to do.
+
+A code is never reused. ``docs/errors.md`` is generated from this tree (``recorder doctor --errors``) and a test holds
+the two together.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RecorderError(Exception):
+    """Base of all errors that this product raises on purpose.
+
+    ``str(error)`` says what happened; ``code`` is stable and safe to match on; ``exit_code`` is what a command ends with;
+    ``advice`` says what the reader can do (Chinese first).
+    """
+
+    code: ClassVar[str] = "ER-0000"
+    exit_code: ClassVar[int] = 70
+    advice: ClassVar[str] = "请联系管理员。 Call the administrator."
+
+
+class UsageError(RecorderError):
+    """The command was called in a way that cannot be carried out."""
+
+    code = "ER-1001"
+    exit_code = 2
+    advice = "请查看该命令的 --help。 See the command's --help."
+
+
+class ConfigError(RecorderError):
+    """A configuration file is missing, unreadable, or holds a key or value that is not allowed."""
+
+    code = "ER-1002"
+    exit_code = 2
+    advice = "请按提示修改配置文件。 Correct the named key in the configuration file."
+
+
+class NotRunningError(RecorderError):
+    """The local control socket does not answer: the recorder is not running."""
+
+    code = "ER-1003"
+    exit_code = 3
+    advice = "请先启动记录仪：recorder run --config FILE。 Start the recorder first."
+
+
+class RefusedError(RecorderError):
+    """A gesture or command was understood and refused; the reason is in the message and, where due, in the ledger."""
+
+    code = "ER-1004"
+    exit_code = 4
+    advice = "请按屏幕或语音说明处理。 Do as the message or the spoken prompt says."
+
+
+class FormatError(RecorderError):
+    """Bytes that claim to be part of the evidence format are not."""
+
+    code = "ER-2001"
+    exit_code = 2
+    advice = "数据不符合证据格式，请保留原件并送检。 Keep the original untouched and have it examined."
+
+
+class SignatureError(FormatError):
+    """A signature does not verify, or was made by a key that may not sign this."""
+
+    code = "ER-2002"
+    advice = "签名无效，请保留原件并送检。 Keep the original untouched and have it examined."
+
+
+class TrustError(RecorderError):
+    """A trust bundle, certificate, profile or policy is missing, malformed or not from the agency."""
+
+    code = "ER-2003"
+    exit_code = 2
+    advice = "请向管理员索取正确的信任文件。 Get the right trust file from the administrator."
+
+
+class StorageError(RecorderError):
+    """Evidence could not be written, synced or read back."""
+
+    code = "ER-3001"
+    exit_code = 5
+    advice = "请立即将设备送回采集站。 Take the device to the dock now."
+
+
+class StorageFullError(StorageError):
+    """There is no room left; nothing was overwritten."""
+
+    code = "ER-3002"
+    advice = "存储空间已满，请将设备送回采集站。 Storage is full: dock the device."
+
+
+class LockedError(StorageError):
+    """Another process already holds this folder."""
+
+    code = "ER-3003"
+    advice = "另一进程正在使用该目录，请先停止它。 Stop the other process that uses this folder."
+
+
+class HardwareError(RecorderError):
+    """A part is missing, failed, or does not answer in time."""
+
+    code = "ER-4001"
+    exit_code = 6
+    advice = "请检查设备连接，或更换设备。 Check the part and its cable, or change the unit."
+
+
+class HardwareLibraryMissingError(HardwareError):
+    """The library that drives the configured part cannot be imported."""
+
+    code = "ER-4002"
+    advice = "请安装所需的库，或修改配置中的硬件类型。 Install the named library or configure another kind of part."
+
+
+class BrokerError(RecorderError):
+    """The MQTT broker cannot be reached, refused us, or broke the rules of the wire."""
+
+    code = "ER-5001"
+    exit_code = 7
+    advice = "请检查网络、证书与采集站。 Check the network, the certificate and the dock."
+
+
+class WireError(RecorderError):
+    """A message on the wire is malformed or comes from somebody who may not send it."""
+
+    code = "ER-5002"
+    exit_code = 7
+    advice = "已拒收该消息。 The message was refused."
+
+
+class ReceiptError(RecorderError):
+    """A receipt does not verify or does not cover what it should; no space is released."""
+
+    code = "ER-5003"
+    exit_code = 7
+    advice = "收据无效，数据仍保留在设备上。 The receipt is not valid; the data stays on the device."
+
+
+class RegisterError(RecorderError):
+    """The register refuses a change that would break one of its rules, such as one recorder per officer (R16)."""
+
+    code = "ER-6001"
+    exit_code = 4
+    advice = "请先办理归还或停用。 Return or retire the other one first."
+
+
+def tree() -> list[type[RecorderError]]:
+    """All error classes, in the order of their codes."""
+    found: list[type[RecorderError]] = [RecorderError]
+    for known in found:
+        found.extend(known.__subclasses__())
+    return sorted(found, key=lambda kind: kind.code)
