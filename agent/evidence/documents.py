@@ -1,0 +1,214 @@
+"""Documents that the agency signs or publishes: device profile, policy and trust bundle, and the matter's assignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from cryptography import x509
+from nacl.signing import SigningKey
+from pydantic import ConfigDict
+
+from agent.errors import FormatError, TrustError
+from agent.evidence import jws
+from agent.evidence.encoding import from_b64url, load_object
+from agent.evidence.shapes import (
+    STRICT,
+    Count,
+    Digest,
+    Key,
+    Micros,
+    Name,
+    Recipient,
+    Text,
+    dump_shape,
+    load_shape,
+)
+
+ActionKind = Literal["licensing", "inspection", "penalty", "coercion"]
+"""R2: 行政许可, 行政检查, 行政处罚, 行政强制."""
+Stage = Literal["start", "investigation", "decision", "execution"]
+"""R7: 程序启动, 调查取证, 审查决定, 送达执行."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExApproval:
+    """R13.1: an explosion-protection approval, bound to one unit by its serial number."""
+
+    marking: Text
+    """As on the plate, such as ``Ex ib IIC T4 Gb``."""
+    certificate: Text
+    issuer: Text
+    expires_us: Micros
+    unit_serial: Text
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the agency says of one device (JWS ``er-profile+jws``). R16: one officer."""
+
+    v: Literal[1]
+    type: Literal["profile"]
+    version: Count
+    """Rises with every issue; a device never goes back."""
+    agency: Name
+    device: Name
+    serial: Text
+    officer: Name
+    section: Name
+    issued_us: Micros
+    ex_approval: ExApproval | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class NoticePolicy:
+    """R12.1: which sound must be heard, and whether a microphone must have heard it."""
+
+    digest: Digest
+    text: Text
+    must_be_heard: bool
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class HazardPolicy:
+    """R13.1: how old an input may be, and whether unknown or stale counts as set (fail closed)."""
+
+    max_age_us: Micros
+    stale_counts_as_set: bool
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings that are the agency's to decide (JWS ``er-policy+jws``), article 4."""
+
+    v: Literal[1]
+    type: Literal["policy"]
+    version: Count
+    agency: Name
+    issued_us: Micros
+    notice: NoticePolicy
+    hazard: HazardPolicy
+    recipients: list[Recipient]
+    """Everything is sealed for each of these: the archive key first, then escrow."""
+    segment_us: Micros
+    epoch_lines: Count
+    """A key signs at most this many lines."""
+    receipts_needed: Count
+    """Space is released against this many receipts of different docks."""
+    minimum_free_bytes: Count
+    """Below this no recording starts."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedDock:
+    """A dock whose receipts and cosignatures count."""
+
+    id: Name
+    receipt_key: Key
+    witness_key: Key
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class TrustBundle:
+    """What a verifier needs and may know: public, and handed over by a way that the verifier trusts."""
+
+    v: Literal[1]
+    type: Literal["trust"]
+    agency: Name
+    agency_name: Text
+    root_certificate: str
+    """PEM; issues the identity and TLS certificates of devices and docks."""
+    crl: str
+    """PEM; signed by the root."""
+    document_keys: list[Key]
+    """Keys that sign profiles and policies."""
+    docks: list[TrustedDock]
+    recipients: list[Recipient]
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    @classmethod
+    def from_json(cls, data: bytes) -> TrustBundle:
+        """Reads a trust file; raises TrustError."""
+        try:
+            return load_shape(cls, load_object(data))
+        except FormatError as error:
+            raise TrustError(f"the trust file cannot be used: {error}") from error
+
+    def root(self) -> x509.Certificate:
+        """The agency's root certificate; raises TrustError."""
+        try:
+            return x509.load_pem_x509_certificate(self.root_certificate.encode())
+        except ValueError as error:
+            raise TrustError(f"the trust file's root certificate cannot be read: {error}") from error
+
+    def document_key(self, kid: str) -> bytes | None:
+        """The document key with this thumbprint, if it is trusted."""
+        return {jws.thumbprint(raw): raw for raw in map(from_b64url, self.document_keys)}.get(kid)
+
+    def receipt_key(self, kid: str) -> bytes | None:
+        """The receipt key with this thumbprint, if some dock holds it."""
+        return {jws.thumbprint(raw): raw for raw in (from_b64url(dock.receipt_key) for dock in self.docks)}.get(kid)
+
+
+def sign_profile(profile: Profile, key: SigningKey) -> bytes:
+    """The profile as the agency hands it to the device."""
+    return jws.sign(dump_shape(profile), jws.PROFILE_TYPE, key)
+
+
+def sign_policy(policy: Policy, key: SigningKey) -> bytes:
+    """The policy as the agency hands it to every device and dock."""
+    return jws.sign(dump_shape(policy), jws.POLICY_TYPE, key)
+
+
+def read_profile(token: bytes, trust: TrustBundle) -> Profile:
+    """Verifies and reads a profile; raises TrustError unless a trusted document key signed it."""
+    try:
+        return load_shape(Profile, jws.verify(token, jws.PROFILE_TYPE, trust.document_key).payload)
+    except FormatError as error:
+        raise TrustError(f"the device profile is not acceptable: {error}") from error
+
+
+def read_policy(token: bytes, trust: TrustBundle) -> Policy:
+    """Verifies and reads a policy; raises TrustError unless a trusted document key signed it."""
+    try:
+        return load_shape(Policy, jws.verify(token, jws.POLICY_TYPE, trust.document_key).payload)
+    except FormatError as error:
+        raise TrustError(f"the policy is not acceptable: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class HazardZone:
+    """R13.1: what a place demands of a unit."""
+
+    zone: Literal["0", "1", "2", "20", "21", "22"]
+    group: Literal["IIA", "IIB", "IIC", "IIIA", "IIIB", "IIIC"]
+    temperature_class: Literal["T1", "T2", "T3", "T4", "T5", "T6"] | None
+    """Gas zones."""
+    surface_celsius: Count | None
+    """Dust zones: the highest surface temperature allowed."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """R12.2: the matter that the officer is working on. Personal: stays outside the ledger, sealed as particulars."""
+
+    matter: Name
+    """An opaque number of the case system; the only field that also stands in the ledger."""
+    action: ActionKind
+    stage: Stage
+    party: Text
+    site: Text
+    officers: list[Text]
+    hazard: HazardZone | None
+    restricted: Literal["state_secret", "commercial_secret", "privacy", "other"] | None
+    """R13.2, R13.3: content that must not be recorded."""
+    mandatory: bool
+    """R10: must be filmed as a whole."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT

@@ -1,0 +1,61 @@
+"""Shapes of the format: small bounded types, and the one way a JSON object becomes a value of a dataclass.
+
+pydantic does the checking, strictly: no coercion, no unknown field, every string and number bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from agent.errors import FormatError
+from agent.evidence.encoding import MAX_SAFE_INTEGER, Json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    T = TypeVar("T", bound=DataclassInstance)
+else:
+    T = TypeVar("T")
+
+STRICT: Final = ConfigDict(strict=True, extra="forbid")
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")]
+"""SHA-256, lower-case hex."""
+Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}\z")]
+"""A device, dock, officer, section or matter id."""
+RecordingId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}\z")]
+Text = Annotated[str, Field(max_length=500)]
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}\z")]
+"""An Ed25519 public key, base64url."""
+Recipient = Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}\z")]
+Count = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
+Micros = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
+"""Microseconds: of UTC since 1970, of the monotonic clock since boot, or a length; the field's name says which."""
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def load_shape(kind: type[T], value: Json) -> T:
+    """Builds a ``kind`` from JSON data; raises FormatError naming the field, what stood there and what is allowed."""
+    try:
+        loaded: T = _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        found = repr(first.get("input"))[:80]
+        raise FormatError(f"{kind.__name__}: {place}: {first['msg']} (found {found})") from error
+    return loaded
+
+
+def dump_shape(value: DataclassInstance) -> dict[str, Json]:
+    """The JSON object of a shape, fields in the order of their definition. Checks it as strictly as reading would."""
+    dumped = asdict(value)
+    load_shape(type(value), dumped)
+    return dumped
