@@ -1,4 +1,4 @@
-"""Documents that the agency signs or publishes: device profile, policy and trust bundle, and the matter's assignment."""
+"""What the agency signs or publishes: device profile, policy and trust bundle; and the assignment of a matter."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from agent.evidence.shapes import (
     STRICT,
     Count,
     Digest,
+    Flag,
+    FormatVersion,
     Key,
     Micros,
     Name,
@@ -48,7 +50,7 @@ class ExApproval:
 class Profile:
     """What the agency says of one device (JWS ``er-profile+jws``). R16: one officer."""
 
-    v: Literal[1]
+    v: FormatVersion
     type: Literal["profile"]
     version: Count
     """Rises with every issue; a device never goes back."""
@@ -68,7 +70,7 @@ class NoticePolicy:
 
     digest: Digest
     text: Text
-    must_be_heard: bool
+    must_be_heard: Flag
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -77,7 +79,7 @@ class HazardPolicy:
     """R13.1: how old an input may be, and whether unknown or stale counts as set (fail closed)."""
 
     max_age_us: Micros
-    stale_counts_as_set: bool
+    stale_counts_as_set: Flag
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -85,7 +87,7 @@ class HazardPolicy:
 class Policy:
     """Settings that are the agency's to decide (JWS ``er-policy+jws``), article 4."""
 
-    v: Literal[1]
+    v: FormatVersion
     type: Literal["policy"]
     version: Count
     agency: Name
@@ -118,7 +120,7 @@ class TrustedDock:
 class TrustBundle:
     """What a verifier needs and may know: public, and handed over by a way that the verifier trusts."""
 
-    v: Literal[1]
+    v: FormatVersion
     type: Literal["trust"]
     agency: Name
     agency_name: Text
@@ -209,6 +211,6 @@ class Assignment:
     hazard: HazardZone | None
     restricted: Literal["state_secret", "commercial_secret", "privacy", "other"] | None
     """R13.2, R13.3: content that must not be recorded."""
-    mandatory: bool
+    mandatory: Flag
     """R10: must be filmed as a whole."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
