@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -29,7 +29,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}\z")]
 """A device, dock, officer, section or matter id."""
 RecordingId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}\z")]
-FormatVersion = Annotated[Literal[1], Field(strict=True)]
+FormatVersion = Annotated[int, Field(strict=True, ge=1, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(max_length=500)]
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}\z")]
