@@ -1,4 +1,4 @@
-"""Documents that the agency signs or publishes: device profile, policy and trust bundle, and the matter's assignment."""
+"""What the agency signs or publishes: device profile, policy and trust bundle; and the assignment of a matter."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from agent.evidence.shapes import (
     STRICT,
     Count,
     Digest,
+    Flag,
+    FormatVersion,
     Key,
     Micros,
     Name,
@@ -48,7 +50,7 @@ class ExApproval:
 class Profile:
     """What the agency says of one device (JWS ``er-profile+jws``). R16: one officer."""
 
-    v: Literal[1]
+    v: FormatVersion
     type: Literal["profile"]
     version: Count
     """Rises with every issue; a device never goes back."""
@@ -68,7 +70,20 @@ class NoticePolicy:
 
     digest: Digest
     text: Text
-    must_be_heard: bool
+    must_be_heard: Flag
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class HazardZone:
+    """R13.1: what a place demands of a unit."""
+
+    zone: Literal["0", "1", "2", "20", "21", "22"]
+    group: Literal["IIA", "IIB", "IIC", "IIIA", "IIIB", "IIIC"]
+    temperature_class: Literal["T1", "T2", "T3", "T4", "T5", "T6"] | None
+    """Gas zones."""
+    surface_celsius: Count | None
+    """Dust zones: the highest surface temperature allowed."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -77,7 +92,9 @@ class HazardPolicy:
     """R13.1: how old an input may be, and whether unknown or stale counts as set (fail closed)."""
 
     max_age_us: Micros
-    stale_counts_as_set: bool
+    stale_counts_as_set: Flag
+    assumed_zone: HazardZone | None = None
+    """Taken when the flag is set by a source that states no zone, such as a switch; with none, nothing can cover it."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -85,7 +102,7 @@ class HazardPolicy:
 class Policy:
     """Settings that are the agency's to decide (JWS ``er-policy+jws``), article 4."""
 
-    v: Literal[1]
+    v: FormatVersion
     type: Literal["policy"]
     version: Count
     agency: Name
@@ -118,7 +135,7 @@ class TrustedDock:
 class TrustBundle:
     """What a verifier needs and may know: public, and handed over by a way that the verifier trusts."""
 
-    v: Literal[1]
+    v: FormatVersion
     type: Literal["trust"]
     agency: Name
     agency_name: Text
@@ -183,19 +200,6 @@ def read_policy(token: bytes, trust: TrustBundle) -> Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class HazardZone:
-    """R13.1: what a place demands of a unit."""
-
-    zone: Literal["0", "1", "2", "20", "21", "22"]
-    group: Literal["IIA", "IIB", "IIC", "IIIA", "IIIB", "IIIC"]
-    temperature_class: Literal["T1", "T2", "T3", "T4", "T5", "T6"] | None
-    """Gas zones."""
-    surface_celsius: Count | None
-    """Dust zones: the highest surface temperature allowed."""
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
-
-@dataclass(frozen=True, slots=True)
 class Assignment:
     """R12.2: the matter that the officer is working on. Personal: stays outside the ledger, sealed as particulars."""
 
@@ -209,6 +213,6 @@ class Assignment:
     hazard: HazardZone | None
     restricted: Literal["state_secret", "commercial_secret", "privacy", "other"] | None
     """R13.2, R13.3: content that must not be recorded."""
-    mandatory: bool
+    mandatory: Flag
     """R10: must be filmed as a whole."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT

@@ -61,7 +61,11 @@ def load_json(data: bytes) -> Json:
     """Parses the strict subset; raises FormatError for anything else."""
     try:
         value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_no_float, parse_constant=_no_float, parse_int=_safe_int
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_float=_no_float,
+            parse_constant=_no_float,
+            parse_int=_safe_int,
         )
     except (ValueError, RecursionError) as error:
         raise FormatError(f"not strict JSON: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from nacl.bindings import crypto_core_ed25519_is_valid_point
@@ -77,10 +78,15 @@ def check(token: Jws, public_key: bytes) -> None:
     check_detached(token.signed, token.signature, public_key)
 
 
+@lru_cache(maxsize=64)
+def _is_sound(public_key: bytes) -> bool:
+    return len(public_key) == 32 and crypto_core_ed25519_is_valid_point(public_key)
+
+
 def check_detached(message: bytes, signature: bytes, public_key: bytes) -> None:
     """Raises SignatureError unless ``signature`` is a strict Ed25519 signature of ``message``."""
     # libsodium's verify refuses small-order and non-canonical points; asking first gives the reason a name.
-    if len(public_key) != 32 or not crypto_core_ed25519_is_valid_point(public_key):
+    if not _is_sound(public_key):
         raise SignatureError("not a valid Ed25519 public key")
     try:
         VerifyKey(public_key).verify(message, signature)

@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 else:
     T = TypeVar("T")
 
-STRICT: Final = ConfigDict(strict=True, extra="forbid")
+STRICT: Final = ConfigDict(extra="forbid")
+# Strictness stands on each number and flag below, not here: a whole-shape strict mode would refuse nested JSON objects.
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")]
 """SHA-256, lower-case hex."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}\z")]
 """A device, dock, officer, section or matter id."""
 RecordingId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}\z")]
+FormatVersion = Annotated[int, Field(strict=True, ge=1, le=1)]
+Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(max_length=500)]
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}\z")]
 """An Ed25519 public key, base64url."""
 Recipient = Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}\z")]
-Count = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
-Micros = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
+Count = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
+Micros = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
 """Microseconds: of UTC since 1970, of the monotonic clock since boot, or a length; the field's name says which."""
 
 

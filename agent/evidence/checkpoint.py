@@ -1,0 +1,136 @@
+"""Checkpoints (C2SP tlog-checkpoint), signed notes (C2SP signed-note) and cosignatures (C2SP tlog-cosignature).
+
+A checkpoint says "this ledger has N lines and this root". The device signs it with the epoch key in force after line N;
+a witness adds a timestamped cosignature after checking that the ledger only grew.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from nacl.signing import SigningKey
+
+from agent.errors import FormatError, SignatureError
+from agent.evidence.jws import check_detached
+
+MAX_NOTE_BYTES: Final = 16_384
+MAX_SIGNATURES: Final = 16
+_ED25519: Final = 0x01
+_COSIGNATURE: Final = 0x04
+_DASH: Final = "— "
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Size and root (32 bytes) of the ledger that ``origin`` names."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    def text(self) -> str:
+        """The note's text."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSignature:
+    """One signature line: key name, key id (4 bytes) and the signature bytes after it."""
+
+    name: str
+    key_id: bytes
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedNote:
+    """A checkpoint with its signature lines, not yet judged."""
+
+    checkpoint: Checkpoint
+    signatures: tuple[NoteSignature, ...]
+
+
+def origin_of(agency: str, device: str) -> str:
+    """The origin line of a device's ledger."""
+    return f"{agency}/enforcement-recorder/{device}"
+
+
+def key_id(name: str, public_key: bytes, algorithm: int) -> bytes:
+    """C2SP key id: first 4 bytes of SHA-256(name, newline, algorithm, key)."""
+    return hashlib.sha256(name.encode() + b"\n" + bytes([algorithm]) + public_key).digest()[:4]
+
+
+def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> bytes:
+    """The note, signed by the ledger's key under the name of its origin."""
+    text = checkpoint.text()
+    public = bytes(key.verify_key)
+    blob = key_id(checkpoint.origin, public, _ED25519) + key.sign(text.encode()).signature
+    return f"{text}\n{_signature_line(checkpoint.origin, blob)}".encode()
+
+
+def _signature_line(name: str, blob: bytes) -> str:
+    return f"{_DASH}{name} {base64.b64encode(blob).decode()}\n"
+
+
+def open_note(note: bytes) -> SignedNote:
+    """Takes a signed checkpoint apart; judges no signature. Raises FormatError."""
+    if len(note) > MAX_NOTE_BYTES:
+        raise FormatError(f"a note over {MAX_NOTE_BYTES} bytes")
+    try:
+        text, _, tail = note.decode("utf-8").partition("\n\n")
+        origin, size, root = text.split("\n")
+        checkpoint = Checkpoint(origin, int(size), base64.b64decode(root, validate=True))
+        signatures = tuple(_read_signature(line) for line in tail.removesuffix("\n").split("\n"))
+    except (ValueError, binascii.Error) as error:
+        raise FormatError(f"not a signed checkpoint: {error}") from error
+    canonical = checkpoint.text() == text + "\n" and tail.endswith("\n") and len(checkpoint.root) == 32
+    if not canonical or not 1 <= len(signatures) <= MAX_SIGNATURES:
+        raise FormatError("not a signed checkpoint")
+    return SignedNote(checkpoint, signatures)
+
+
+def _read_signature(line: str) -> NoteSignature:
+    dash, name, encoded = line[:2], *line[2:].split(" ")
+    blob = base64.b64decode(encoded, validate=True)
+    if dash != _DASH or not name or len(blob) < 5 or base64.b64encode(blob).decode() != encoded:
+        raise FormatError("malformed signature line")
+    return NoteSignature(name, blob[:4], blob[4:])
+
+
+def check_ledger_signature(note: SignedNote, epoch_key: bytes) -> None:
+    """Raises SignatureError unless the ledger's own key, in force after the last line, signed the note."""
+    origin = note.checkpoint.origin
+    wanted = key_id(origin, epoch_key, _ED25519)
+    for signature in note.signatures:
+        if signature.name == origin and signature.key_id == wanted:
+            return check_detached(note.checkpoint.text().encode(), signature.blob, epoch_key)
+    raise SignatureError("the checkpoint is not signed by the ledger's key")
+
+
+def _cosigned_message(text: str, time_seconds: int) -> bytes:
+    return f"cosignature/v1\ntime {time_seconds}\n{text}".encode()
+
+
+def cosign(note: bytes, name: str, key: SigningKey, time_seconds: int) -> bytes:
+    """Adds a witness's timestamped cosignature (POSIX seconds). The caller has checked consistency first."""
+    checkpoint = open_note(note).checkpoint
+    signature = key.sign(_cosigned_message(checkpoint.text(), time_seconds)).signature
+    blob = key_id(name, bytes(key.verify_key), _COSIGNATURE) + time_seconds.to_bytes(8, "big") + signature
+    return note + _signature_line(name, blob).encode()
+
+
+def cosigned_at(note: SignedNote, name: str, public_key: bytes) -> int | None:
+    """POSIX seconds at which this witness cosigned, None if it did not; a false cosignature is a SignatureError."""
+    wanted = key_id(name, public_key, _COSIGNATURE)
+    for signature in note.signatures:
+        if signature.name == name and signature.key_id == wanted:
+            if len(signature.blob) != 72:
+                raise SignatureError("a cosignature has 72 bytes")
+            seconds = int.from_bytes(signature.blob[:8], "big")
+            check_detached(_cosigned_message(note.checkpoint.text(), seconds), signature.blob[8:], public_key)
+            return seconds
+    return None

@@ -1,0 +1,440 @@
+"""Entries of the ledger: the envelope, one body shape per type, and which objects an entry refers to.
+
+Nothing personal stands in an entry: party, site, texts and positions live only in sealed objects that entries name by
+digest. A type that is not listed here fails verification; so does an unknown field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import ConfigDict, Field
+
+from agent.errors import FormatError
+from agent.evidence.documents import ActionKind, Stage
+from agent.evidence.encoding import Json
+from agent.evidence.shapes import (
+    STRICT,
+    Count,
+    Digest,
+    Flag,
+    FormatVersion,
+    Key,
+    Micros,
+    Name,
+    Recipient,
+    RecordingId,
+    Text,
+    load_shape,
+)
+
+FORMAT: Final = "enforcement-recorder/1"
+Signed = Annotated[int, Field(strict=True, ge=-(2**53) + 1, le=2**53 - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """A file beside the ledger, named by the SHA-256 of its bytes: sealed (``age``) or a signed document (``jws``)."""
+
+    digest: Digest
+    size: Count
+    form: Literal["age", "jws"]
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    @property
+    def file_name(self) -> str:
+        """Name in the ``objects`` folder."""
+        return f"{self.digest}.{self.form}"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTime:
+    """Both clocks at the moment of the entry, and what vouches for the wall clock."""
+
+    utc_us: Micros
+    mono_us: Micros
+    boot: Annotated[str, Field(pattern=r"^[0-9a-f-]{8,64}\z")]
+    """Kernel boot id: ``mono_us`` values compare only within one boot."""
+    source: Literal["gnss", "ntp", "rtc", "none"]
+    error_us: Micros | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """The process started. Signed by the identity key; certifies the first epoch key of this run."""
+
+    TYPE: ClassVar[str] = "boot"
+    counter: Count
+    certificate: Annotated[str, Field(max_length=8192)]
+    """Identity certificate, DER, base64url."""
+    epoch_key: Key
+    software: Text
+    hardware: dict[Name, Name]
+    tail_cut_bytes: Count
+    """Bytes of a torn last line that were cut off before this entry."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """First words of a ledger, right after its first ``boot``."""
+
+    TYPE: ClassVar[str] = "genesis"
+    format: Literal["enforcement-recorder/1"]
+    agency: Name
+    device: Name
+    serial: Text
+    hash: Literal["sha-256"]
+    seal: Literal["age-v1-x25519"]
+    hardware: dict[Name, Name]
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A signed document of the agency is in force from here on."""
+
+    TYPE: ClassVar[str] = "adopted"
+    document: Literal["profile", "policy"]
+    version: Count
+    object: ObjectRef
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The next public key; the key that signed this line is dropped and signs nothing more."""
+
+    TYPE: ClassVar[str] = "epoch"
+    key: Key
+    reason: Literal["recording_end", "lines"]
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """What each part said of itself: ``ok``, or a stable error code."""
+
+    TYPE: ClassVar[str] = "self_test"
+    results: dict[Name, Text]
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class HazardInput:
+    """One source of the explosion-hazard flag, as it stood."""
+
+    source: Literal["switch", "matter", "zone_map", "command"]
+    state: Literal["clear", "set", "stale"]
+    age_us: Micros
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Interlock:
+    """R13.1, R13.2: how the question "may it record here" was answered, and from what."""
+
+    verdict: Literal["permitted", "refused"]
+    rule: Text | None
+    reason: Text
+    hazard: Literal["clear", "set", "stale"]
+    inputs: list[HazardInput]
+    approval: Text | None
+    """Certificate number of the Ex approval that covered a set hazard."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A press was refused; nothing was recorded."""
+
+    TYPE: ClassVar[str] = "refused"
+    rule: Text
+    reason: Text
+    interlock: Interlock | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Whether a microphone heard the notice: correlation in thousandths, level in hundredths of dBFS."""
+
+    state: Literal["heard", "not_heard", "not_measured"]
+    correlation_milli: Signed | None
+    level_centi_dbfs: Signed | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """R12.1: the notice of one recording: played to its end, or given in person, or not given."""
+
+    TYPE: ClassVar[str] = "notice"
+    recording: RecordingId
+    means: Literal["played", "oral"]
+    outcome: Literal["completed", "failed"]
+    asset: Digest | None
+    frames_total: Count
+    frames_consumed: Count
+    sample_rate: Count
+    underruns: Count
+    started_us: Micros
+    """Monotonic, like ``ended_us``."""
+    ended_us: Micros
+    heard: Heard
+    failure: Text | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """What the encoder was asked for."""
+
+    codec: Literal["h264"]
+    width: Count
+    height: Count
+    frames_per_second: Count
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFormat:
+    """What the encoder was asked for."""
+
+    codec: Literal["aac"]
+    sample_rate: Count
+    channels: Count
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A recording begins: after its notice, before its first stored frame."""
+
+    TYPE: ClassVar[str] = "open"
+    recording: RecordingId
+    kind: Literal["video", "audio", "photo", "fixed"]
+    action: ActionKind | None
+    stage: Stage | None
+    matter: Name | None
+    particulars: ObjectRef | None
+    recipients: list[Recipient]
+    interlock: Interlock
+    video: VideoFormat | None
+    sound: SoundFormat | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One sealed piece: initialisation boxes and whole fragments. Media times count from the first frame."""
+
+    TYPE: ClassVar[str] = "segment"
+    recording: RecordingId
+    index: Count
+    object: ObjectRef
+    start_us: Micros
+    duration_us: Micros
+    first_frame_us: Micros | None
+    """Monotonic time of the first frame's exposure; unknown when recovered."""
+    frames: Count
+    recovered: Flag
+    """Found after a cut, whole up to its last whole chunk; counts and times are then unknown and zero."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The officer's hand at a moment of the recording. R12.3: sign filmed, place spoken."""
+
+    TYPE: ClassVar[str] = "mark"
+    recording: RecordingId
+    kind: Literal["moment", "site_sign", "site_spoken"]
+    at_us: Micros
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """R6: a still picture, sealed."""
+
+    TYPE: ClassVar[str] = "photo"
+    recording: RecordingId
+    object: ObjectRef
+    at_us: Micros
+    captured_us: Micros
+    """Monotonic time of exposure."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that should be there is not, and why (R12.4)."""
+
+    TYPE: ClassVar[str] = "gap"
+    recording: RecordingId
+    cause: Literal["power_cut", "camera", "microphone", "storage", "overload", "encoder"]
+    missing_us: Micros | None
+    dropped: Count
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """The explosion-hazard flag changed (R13.1)."""
+
+    TYPE: ClassVar[str] = "hazard"
+    state: Literal["clear", "set", "stale"]
+    inputs: list[HazardInput]
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+StopReason = Literal[
+    "button",
+    "command",
+    "hazard",
+    "restricted",
+    "storage_full",
+    "camera",
+    "battery",
+    "shutdown",
+    "power_cut",
+    "fault",
+    "photo",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A recording ends, and why; how many segments and frames it has, how many frames were lost on the way."""
+
+    TYPE: ClassVar[str] = "close"
+    recording: RecordingId
+    reason: StopReason
+    segments: Count
+    frames: Count
+    dropped: Count
+    duration_us: Micros
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The wall clock stepped against the monotonic clock, or what vouches for it changed."""
+
+    TYPE: ClassVar[str] = "clock"
+    step_us: Signed
+    before: Text
+    after: Text
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Room left, charge left."""
+
+    TYPE: ClassVar[str] = "health"
+    free_bytes: Count
+    battery_percent: Count | None
+    minutes_left: Count | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Docked:
+    """The unit was put into a dock, or (``out``) taken out."""
+
+    TYPE: ClassVar[str] = "docked"
+    state: Literal["in", "out"]
+    dock: Name | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptEntry:
+    """A dock's receipt was verified and is kept as an object."""
+
+    TYPE: ClassVar[str] = "receipt"
+    dock: Name
+    object: ObjectRef
+    ledger_size: Count
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Space is about to be freed: these objects are covered by the named receipt."""
+
+    TYPE: ClassVar[str] = "released"
+    receipt: Digest
+    objects: list[Digest]
+    bytes: Count
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Still here: lets a verifier bound what a missing tail could hide."""
+
+    TYPE: ClassVar[str] = "heartbeat"
+    state: Text
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+Body = (
+    Boot | Genesis | Adopted | Epoch | SelfTest | Refused | Notice | Open | Segment | Mark | Photo | Gap | Hazard
+    | Close | Clock | Health | Docked | ReceiptEntry | Released | Heartbeat
+)  # fmt: skip
+BODIES: Final[dict[str, type[Any]]] = {kind.TYPE: kind for kind in Body.__args__}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger, taken apart. ``prev`` is the SHA-256 of the line before, hex; zeros for the first."""
+
+    seq: int
+    prev: str
+    device: str
+    time: EntryTime
+    body: Body
+
+    @property
+    def type(self) -> str:
+        """The entry's type as it stands in the line."""
+        return self.body.TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    v: FormatVersion
+    seq: Count
+    prev: Digest
+    device: Name
+    type: Text
+    time: EntryTime
+    body: dict[str, Any]
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+def load_entry(payload: dict[str, Json]) -> Entry:
+    """Builds an entry from a line's payload; raises FormatError for an unknown type or any field out of shape."""
+    envelope = load_shape(_Envelope, payload)
+    kind = BODIES.get(envelope.type)
+    if kind is None:
+        raise FormatError(f"unknown entry type {envelope.type!r}")
+    body: Body = load_shape(kind, envelope.body)
+    return Entry(envelope.seq, envelope.prev, envelope.device, envelope.time, body)
+
+
+def entry_objects(entry: Entry) -> Iterator[ObjectRef]:
+    """The objects that an entry refers to."""
+    match entry.body:
+        case Segment(object=ref) | Photo(object=ref) | Adopted(object=ref) | ReceiptEntry(object=ref):
+            yield ref
+        case Open(particulars=ObjectRef() as ref):
+            yield ref
+        case _:
+            return

@@ -1,0 +1,177 @@
+"""Fragmented MP4 (ISO/IEC 14496-12) as a stream of top-level boxes: one initialisation part, then whole fragments.
+
+Only what evidence needs: where a fragment begins and ends, and how many samples of which track it carries from when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from agent.errors import FormatError
+
+MAX_BOX_BYTES: Final = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRun:
+    """Samples of one track in one fragment; times in the track's own timescale."""
+
+    start: int
+    duration: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One ``moof`` and its ``mdat``, whole; runs by handler type (``vide``, ``soun``), times in microseconds."""
+
+    data: bytes
+    start_us: int
+    duration_us: int
+    frames: int
+
+
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Type and content of each box in ``data``; raises FormatError when they do not fill it exactly."""
+    position = 0
+    while position < len(data):
+        size, kind, header = _box_header(data, position)
+        if position + size > len(data):
+            raise FormatError("a box is cut")
+        yield kind, data[position + header : position + size]
+        position += size
+
+
+def _box_header(data: bytes | bytearray, position: int) -> tuple[int, bytes, int]:
+    """Size, type and header length of the box at ``position``; raises FormatError, also when 16 bytes are not there."""
+    size = int.from_bytes(data[position : position + 4], "big")
+    kind = bytes(data[position + 4 : position + 8])
+    header = 8
+    if size == 1:
+        size, header = int.from_bytes(data[position + 8 : position + 16], "big"), 16
+    if len(kind) < 4 or size < header or size > MAX_BOX_BYTES:
+        raise FormatError("not an MP4 box")
+    return size, kind, header
+
+
+def _inner(data: bytes, *path: bytes) -> bytes:
+    """Content of the first box at this path."""
+    for wanted in path:
+        data = next((content for kind, content in boxes(data) if kind == wanted), b"")
+    if not data:
+        raise FormatError(f"no {b'/'.join(path).decode()} box")
+    return data
+
+
+def read_tracks(init: bytes) -> dict[int, tuple[str, int]]:
+    """Handler type and timescale of each track in the initialisation part."""
+    found: dict[int, tuple[str, int]] = {}
+    for kind, trak in boxes(_inner(init, b"moov")):
+        if kind == b"trak":
+            tkhd, mdhd = _inner(trak, b"tkhd"), _inner(trak, b"mdia", b"mdhd")
+            track = _u32(tkhd, 20 if tkhd[0] else 12)
+            scale = _u32(mdhd, 20 if mdhd[0] else 12)
+            if scale == 0:
+                raise FormatError("a track without a timescale")
+            found[track] = (_inner(trak, b"mdia", b"hdlr")[8:12].decode("latin-1"), scale)
+    return found
+
+
+def _u32(data: bytes, offset: int) -> int:
+    if offset + 4 > len(data):
+        raise FormatError("a box is too short")
+    return int.from_bytes(data[offset : offset + 4], "big")
+
+
+def read_run(traf: bytes) -> tuple[int, TrackRun]:
+    """Track number and run of a ``traf`` box."""
+    tfhd, tfdt = _inner(traf, b"tfhd"), _inner(traf, b"tfdt")
+    flags = _u32(tfhd, 0) & 0xFFFFFF
+    offset = 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)
+    default_duration = _u32(tfhd, offset) if flags & 0x8 else 0
+    start = int.from_bytes(tfdt[4:12], "big") if tfdt[0] else _u32(tfdt, 4)
+    samples = duration = 0
+    for kind, trun in boxes(traf):
+        if kind == b"trun":
+            count, length = _read_trun(trun, default_duration)
+            samples, duration = samples + count, duration + length
+    return _u32(tfhd, 4), TrackRun(start, duration, samples)
+
+
+def _read_trun(trun: bytes, default_duration: int) -> tuple[int, int]:
+    flags, count = _u32(trun, 0) & 0xFFFFFF, _u32(trun, 4)
+    if not flags & 0x100:
+        return count, count * default_duration
+    first = 8 + (4 if flags & 0x1 else 0) + (4 if flags & 0x4 else 0)
+    stride = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400, 0x800))
+    if count * stride > len(trun):
+        raise FormatError("a run is longer than its box")
+    return count, sum(_u32(trun, first + index * stride) for index in range(count))
+
+
+class FragmentReader:
+    """Push parser: takes the muxer's bytes as they come, gives the initialisation part once and each whole fragment."""
+
+    def __init__(self) -> None:
+        self.init = b""
+        self._tracks: dict[int, tuple[str, int]] = {}
+        self._buffer = bytearray()
+        self._moof = b""
+
+    def feed(self, data: bytes) -> list[Fragment]:
+        """The fragments that these bytes complete. Raises FormatError for bytes that are not fragmented MP4."""
+        self._buffer += data
+        found: list[Fragment] = []
+        while box := self._next_box():
+            kind, whole = box
+            if kind == b"mdat":
+                found.append(self._fragment(whole))
+            else:
+                self._other(kind, whole)
+        return found
+
+    @property
+    def leftover(self) -> int:
+        """Bytes of a box that has not come to its end."""
+        return len(self._buffer) + len(self._moof)
+
+    def _next_box(self) -> tuple[bytes, bytes] | None:
+        if len(self._buffer) < 16:
+            return None
+        size, kind, _ = _box_header(self._buffer, 0)
+        if len(self._buffer) < size:
+            return None
+        whole = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return kind, whole
+
+    def _other(self, kind: bytes, whole: bytes) -> None:
+        if kind == b"moof":
+            self._moof = whole
+        elif kind in (b"ftyp", b"moov"):
+            # Plain concatenation of segments repeats the same initialisation part; another one would be another film.
+            if self._tracks and whole not in self.init:
+                raise FormatError("a second, different initialisation part")
+            self.init += b"" if self._tracks else whole
+            if kind == b"moov" and not self._tracks:
+                self._tracks = read_tracks(self.init)
+        elif kind not in (b"mfra", b"free", b"styp"):
+            raise FormatError(f"box {kind!r} has no place in a segment")
+
+    def _fragment(self, mdat: bytes) -> Fragment:
+        if not self._moof or not self._tracks:
+            raise FormatError("media data before its description")
+        runs: dict[str, tuple[TrackRun, int]] = {}
+        for kind, traf in boxes(_inner(self._moof, b"moof")):
+            if kind == b"traf":
+                track, run = read_run(traf)
+                if track not in self._tracks:
+                    raise FormatError("samples of a track that does not exist")
+                handler, scale = self._tracks[track]
+                runs[handler] = (run, scale)
+        data, self._moof = self._moof + mdat, b""
+        run, scale = runs.get("vide") or runs.get("soun") or (TrackRun(0, 0, 0), 1)
+        frames = runs["vide"][0].samples if "vide" in runs else 0
+        return Fragment(data, run.start * 1_000_000 // scale, run.duration * 1_000_000 // scale, frames)

@@ -1,0 +1,96 @@
+"""Which key may sign which line: the identity key signs ``boot`` only, an epoch key only its own span of lines.
+
+The span is given by the ledger itself, by sequence and never by a clock: a ``boot`` line names the first epoch key, an
+``epoch`` line names the next one and is the last that the old key signs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from nacl.signing import SigningKey
+
+from agent.errors import SignatureError, TrustError
+from agent.evidence import jws
+from agent.evidence.encoding import from_b64url
+from agent.evidence.entries import Boot, Epoch
+
+IDENTITY_UNIT = "identity"
+"""Organisational unit in an identity certificate's subject; TLS certificates carry another and cannot sign a boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A device's certified identity key: what its certificate says."""
+
+    device: str
+    agency: str
+    public_key: bytes
+    certificate: x509.Certificate
+
+
+def read_identity(der: bytes, root: x509.Certificate) -> Identity:
+    """Checks that the agency's root issued this identity certificate, and reads it. Raises TrustError.
+
+    Validity in time is not judged here: it is judged at the witnessed time, by verification.
+    """
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        certificate.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise TrustError(f"the identity certificate was not issued by this agency: {error}") from error
+    key = certificate.public_key()
+    if not isinstance(key, ed25519.Ed25519PublicKey):
+        raise TrustError("an identity certificate must hold an Ed25519 key")
+    if _subject(certificate, x509.NameOID.ORGANIZATIONAL_UNIT_NAME) != IDENTITY_UNIT:
+        raise TrustError("this certificate is not an identity certificate")
+    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    device = _subject(certificate, x509.NameOID.COMMON_NAME)
+    return Identity(device, _subject(certificate, x509.NameOID.ORGANIZATION_NAME), raw, certificate)
+
+
+def _subject(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
+    found = certificate.subject.get_attributes_for_oid(oid)
+    if len(found) != 1 or not isinstance(found[0].value, str):
+        raise TrustError(f"the certificate's subject must have exactly one {oid._name}")
+    return found[0].value
+
+
+def load_signing_key(pem: bytes) -> SigningKey:
+    """Reads an Ed25519 private key (PEM, PKCS #8, no passphrase); raises TrustError."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise TrustError(f"the private key cannot be read: {error}") from error
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise TrustError("an Ed25519 private key is expected")
+    return SigningKey(key.private_bytes_raw())
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """The epoch key in force after some line, with the number of lines it has signed; None before the first boot."""
+
+    epoch_key: bytes | None = None
+    signed_lines: int = 0
+
+    def check_signer(self, token: jws.Jws, body: object, identity_key: bytes) -> None:
+        """Raises SignatureError unless the key that may sign the next line, given its body, signed it."""
+        if isinstance(body, Boot):
+            jws.check(token, identity_key)
+        elif self.epoch_key is None:
+            raise SignatureError("the ledger must begin with a boot line")
+        else:
+            jws.check(token, self.epoch_key)
+
+    def after(self, body: object) -> KeyState:
+        """The state after a line with this body."""
+        if isinstance(body, Boot):
+            return KeyState(from_b64url(body.epoch_key))
+        if isinstance(body, Epoch):
+            return KeyState(from_b64url(body.key))
+        return KeyState(self.epoch_key, self.signed_lines + 1)

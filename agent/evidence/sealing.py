@@ -1,0 +1,136 @@
+"""Sealed objects: age v1 files (C2SP age) for X25519 recipients, written as a stream; stock ``age -d`` opens them.
+
+The device holds no decryption key, and the file key lives only while its file is open: what is sealed is sealed for the
+agency alone. Data leaves in chunks of 64 KiB, each authenticated, so a torn file opens up to its last whole chunk.
+Reading back uses ``pyrage``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import pyrage
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from agent.errors import FormatError
+from agent.evidence.entries import ObjectRef
+
+CHUNK_BYTES: Final = 65_536
+TAG_BYTES: Final = 16
+_BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_MAX_HEADER: Final = 8_192
+
+
+def recipient_key(recipient: str) -> bytes:
+    """The X25519 public key (32 bytes) of an ``age1...`` recipient; raises FormatError."""
+    try:
+        pyrage.x25519.Recipient.from_str(recipient)  # checks the Bech32 checksum for us
+    except pyrage.RecipientError as error:
+        raise FormatError(f"{recipient[:20]!r} is not an age recipient: {error}") from error
+    bits = 0
+    for letter in recipient[4:-6]:
+        bits = bits << 5 | _BECH32.index(letter)
+    return (bits >> 4).to_bytes(32, "big")  # 52 letters of 5 bits carry 256 bits and 4 of padding
+
+
+def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt or None, info).derive(secret)
+
+
+def _b64(data: bytes) -> bytes:
+    return base64.b64encode(data).rstrip(b"=")
+
+
+def _stanza(file_key: bytes, recipient: bytes) -> bytes:
+    """An X25519 recipient stanza: the file key wrapped for one recipient."""
+    ephemeral = X25519PrivateKey.generate()
+    share = ephemeral.public_key().public_bytes_raw()
+    secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(recipient))
+    wrap = _hkdf(secret, share + recipient, b"age-encryption.org/v1/X25519")
+    body = ChaCha20Poly1305(wrap).encrypt(bytes(12), file_key, None)
+    return b"-> X25519 " + _b64(share) + b"\n" + _b64(body) + b"\n"
+
+
+class SealedWriter:
+    """Push writer of one age file. ``emit`` gets the bytes of the file in order; durability is the caller's."""
+
+    def __init__(self, recipients: Iterable[bytes], emit: Callable[[bytes], object]) -> None:
+        """Writes the header at once. ``recipients`` are X25519 public keys, at least one."""
+        file_key, nonce = os.urandom(16), os.urandom(16)
+        stanzas = [_stanza(file_key, recipient) for recipient in recipients]
+        if not stanzas:
+            raise FormatError("nothing is sealed without a recipient")
+        header = b"age-encryption.org/v1\n" + b"".join(stanzas) + b"---"
+        mac = hmac.digest(_hkdf(file_key, b"", b"header"), header, "sha256")
+        self._cipher = ChaCha20Poly1305(_hkdf(file_key, nonce, b"payload"))
+        self._counter = 0
+        self._pending = bytearray()
+        self._hash = hashlib.sha256()
+        self._emit = emit
+        self.size = 0
+        self._out(header + b" " + _b64(mac) + b"\n" + nonce)
+
+    def write(self, data: bytes) -> None:
+        """Takes plaintext; every whole chunk that is surely not the last one goes out sealed."""
+        self._pending += data
+        whole = (len(self._pending) - 1) // CHUNK_BYTES if self._pending else 0
+        with memoryview(self._pending) as view:
+            for index in range(whole):
+                self._chunk(view[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES], last=False)
+        del self._pending[: whole * CHUNK_BYTES]
+
+    def close(self) -> ObjectRef:
+        """Writes the last chunk; returns digest and size of the whole file. The writer is then spent."""
+        self._chunk(self._pending, last=True)
+        self._pending = bytearray()
+        return ObjectRef(self._hash.hexdigest(), self.size, "age")
+
+    def _chunk(self, plain: bytes | bytearray | memoryview, last: bool) -> None:
+        nonce = self._counter.to_bytes(11, "big") + bytes([last])
+        self._counter += 1
+        self._out(self._cipher.encrypt(nonce, plain, None))
+
+    def _out(self, data: bytes) -> None:
+        self._hash.update(data)
+        self.size += len(data)
+        self._emit(data)
+
+
+def seal(plain: bytes, recipients: Iterable[bytes]) -> tuple[ObjectRef, bytes]:
+    """Seals small data (particulars, photo) in one go; returns its reference and the file's bytes."""
+    out: list[bytes] = []
+    writer = SealedWriter(recipients, out.append)
+    writer.write(plain)
+    return writer.close(), b"".join(out)
+
+
+def header_bytes(start: bytes) -> int:
+    """Length of an age header and the payload nonce, given the file's first bytes. Raises FormatError."""
+    end = start.find(b"\n--- ", 0, _MAX_HEADER)
+    newline = start.find(b"\n", end + 1) if end >= 0 else -1
+    if not start.startswith(b"age-encryption.org/v1\n") or newline < 0:
+        raise FormatError("not an age file, or its header is torn")
+    return newline + 1 + 16
+
+
+def whole_bytes(start: bytes, size: int) -> int:
+    """How much of a torn file of ``size`` bytes to keep: header, nonce and whole chunks; 0 when not even those."""
+    try:
+        header = header_bytes(start)
+    except FormatError:
+        return 0
+    return header + max(0, size - header) // (CHUNK_BYTES + TAG_BYTES) * (CHUNK_BYTES + TAG_BYTES)
+
+
+def stanza_count(start: bytes) -> int:
+    """How many recipients can open the file, as its header says (verification, axis confidentiality)."""
+    header = start[: header_bytes(start)]
+    return header.count(b"\n-> ")
