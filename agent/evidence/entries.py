@@ -295,6 +295,7 @@ class Hazard:
 StopReason = Literal[
     "button",
     "command",
+    "docked",
     "hazard",
     "restricted",
     "storage_full",
