@@ -14,6 +14,7 @@ from agent.evidence.documents import Assignment
 from agent.evidence.entries import (
     Body,
     Close,
+    Docked,
     Gap,
     Hazard,
     Interlock,
@@ -143,6 +144,8 @@ class PartLost:
 
     gap: Gap
     ends_recording: bool
+    why: str
+    """For the log; the ledger has the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,11 +366,13 @@ def _dock_changed(state: State, docked: bool) -> Step:
     if docked == state.docked:
         return state, []
     state = replace(state, docked=docked)
+    entry = Enter(Docked("in" if docked else "out", None))
     if state.phase in (Phase.NOTICE, Phase.RECORDING):
-        return _stop(state, "docked")
+        stopped, actions = _stop(state, "docked")
+        return stopped, [entry, *actions]
     if state.phase in (Phase.READY, Phase.BLOCKED, Phase.DOCKED):
-        return replace(state, phase=_resting(state)), [Tell(Prompt.DOCKED)] if docked else []
-    return state, []
+        return replace(state, phase=_resting(state)), [entry, Tell(Prompt.DOCKED)] if docked else [entry]
+    return state, [entry]
 
 
 def _resting(state: State) -> Phase:

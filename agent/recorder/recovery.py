@@ -1,4 +1,4 @@
-"""After a cut: what to enter so that the ledger tells what happened, from the ledger's tail and the files left behind."""
+"""After a cut: what to enter so that the ledger tells what happened, from its tail and the files left behind."""
 
 from __future__ import annotations
 

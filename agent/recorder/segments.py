@@ -133,7 +133,7 @@ def place_segment(folder: EvidenceFolder, segment: Segment) -> None:
 
 
 def recover_pieces(folder: EvidenceFolder, entered: Set[str]) -> list[Segment]:
-    """After a cut: what is to be entered for the pieces left under working names; ``entered`` are digests in the ledger.
+    """After a cut: entries due for the pieces left under working names; ``entered`` are the ledger's digests.
 
     A sealed piece whose line is there only gets its name; one without is entered whole; an open one is cut to its last
     whole chunk first. Pieces that hold nothing are removed. Raises StorageError.
@@ -151,7 +151,7 @@ def recover_pieces(folder: EvidenceFolder, entered: Set[str]) -> list[Segment]:
 
 
 def keep_whole_chunks(path: Path) -> bool:
-    """Cuts a torn open piece to its last whole chunk and marks it sealed; False, and removed, when nothing was whole."""
+    """Cuts a torn open piece to its last whole chunk and marks it sealed; False (and removed) if nothing was."""
     with storage_errors(path, "recovering"):
         with path.open("rb") as file:
             start = file.read(8192)
