@@ -89,7 +89,7 @@ class Capture:
         self.recording = recording
         self._camera, self._microphone = camera, microphone
         self._settings, self._sink, self._post = settings, sink, post
-        self._stills_only = stills_only
+        self.stills_only = stills_only
         self._ready = threading.Condition()
         self._waiting = _Waiting()
         self._gate_ns: int | None = None
@@ -234,7 +234,7 @@ class Capture:
                 continue
             self._mark_origin(item)
             self._still(item)
-            if not self._stills_only:
+            if not self.stills_only:
                 self._write(encoder, encoder.add_frame(item))
         if not self._abandoned:
             self._write(encoder, encoder.finish())

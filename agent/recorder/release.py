@@ -1,0 +1,106 @@
+"""R22: space is freed only against verified receipts. Which receipts cover what, and what may go now."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.errors import FormatError, ReceiptError
+from agent.evidence.documents import TrustBundle
+from agent.evidence.encoding import sha256_hex
+from agent.evidence.entries import Entry, ObjectRef, ReceiptEntry, Released, entry_objects
+from agent.evidence.folder import EvidenceFolder
+from agent.evidence.merkle import Tree
+from agent.evidence.receipts import MAX_OBJECTS, Receipt, read_receipt
+from agent.system.durable import remove_file, write_atomic
+
+
+def root_at(ledger: Path, size: int) -> str:
+    """Merkle root (hex) over the first ``size`` lines on disk. Raises ReceiptError when there are fewer."""
+    tree = Tree()
+    with ledger.open("rb") as file:
+        for line in file:
+            if tree.size == size:
+                break
+            tree.add(line.removesuffix(b"\n"))
+    if tree.size != size:
+        raise ReceiptError(f"the receipt speaks of {size} lines, this ledger has {tree.size}")
+    return tree.root().hex()
+
+
+@dataclass(slots=True)
+class ReceiptBook:
+    """Sealed objects of this unit, the docks that hold each, and what was released."""
+
+    folder: EvidenceFolder
+    trust: TrustBundle
+    device: str
+    held_by: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    sizes: dict[str, ObjectRef] = field(default_factory=dict)
+    receipt_of: dict[str, str] = field(default_factory=dict)
+    released: set[str] = field(default_factory=set)
+
+    def note(self, entry_body: object, refs: list[ObjectRef]) -> None:
+        """Takes in what one entry says about objects; for every entry of the past and every new one."""
+        for ref in refs:
+            if ref.form == "age":
+                self.sizes[ref.digest] = ref
+        if isinstance(entry_body, Released):
+            self.released.update(entry_body.objects)
+        if isinstance(entry_body, ReceiptEntry):
+            self._note_receipt(entry_body)
+
+    def note_entry(self, entry: Entry) -> None:
+        """As ``note``, from a whole entry."""
+        self.note(entry.body, list(entry_objects(entry)))
+
+    def _note_receipt(self, body: ReceiptEntry) -> None:
+        try:
+            token = self.folder.object_path(body.object).read_bytes()
+            receipt = read_receipt(token, self.trust)
+        except (OSError, FormatError, ReceiptError):
+            return  # a receipt that cannot be read any more frees nothing
+        self._hold(receipt, body.object.digest)
+
+    def _hold(self, receipt: Receipt, digest: str) -> None:
+        for ref in receipt.objects:
+            if self.sizes.get(ref.digest) == ref:
+                self.held_by[ref.digest].add(receipt.dock)
+                self.receipt_of[ref.digest] = digest
+
+    def check(self, token: bytes) -> tuple[Receipt, ObjectRef]:
+        """Verifies a receipt against this ledger; keeps it as an object, durably. Raises ReceiptError, StorageError."""
+        receipt = read_receipt(token, self.trust)
+        if receipt.device != self.device:
+            raise ReceiptError(f"the receipt is for {receipt.device}")
+        if root_at(self.folder.ledger, receipt.ledger_size) != receipt.ledger_root:
+            raise ReceiptError("the dock's ledger is not the one on this device")
+        ref = ObjectRef(sha256_hex(token), len(token), "jws")
+        write_atomic(self.folder.object_path(ref), token)
+        return receipt, ref
+
+    def releasable(self, receipts_needed: int) -> list[Released]:
+        """Entries for what may go now: held by enough docks, still here. One entry per receipt."""
+        by_receipt: dict[str, list[ObjectRef]] = defaultdict(list)
+        for digest, docks in self.held_by.items():
+            if len(docks) >= max(1, receipts_needed) and digest not in self.released:
+                by_receipt[self.receipt_of[digest]].append(self.sizes[digest])
+        return [
+            Released(receipt, [ref.digest for ref in refs[:MAX_OBJECTS]], sum(ref.size for ref in refs[:MAX_OBJECTS]))
+            for receipt, refs in by_receipt.items()
+        ]
+
+    def remove(self, entry: Released) -> list[str]:
+        """Deletes released objects, after their entry is durable; returns the digests. Repeating is harmless."""
+        for digest in entry.objects:
+            if ref := self.sizes.get(digest):
+                remove_file(self.folder.object_path(ref))
+        return entry.objects
+
+    def sweep(self) -> None:
+        """After a cut: deletes what was released but not yet deleted. Raises StorageError."""
+        for digest in self.released:
+            ref = self.sizes.get(digest)
+            if ref and self.folder.object_path(ref).exists():
+                remove_file(self.folder.object_path(ref))

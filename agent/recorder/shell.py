@@ -1,0 +1,196 @@
+"""The shell around the state machine: carries out actions in order, on the main loop, and decides nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from agent.errors import HardwareError
+from agent.evidence.documents import Assignment
+from agent.evidence.encoding import dump_json
+from agent.evidence.entries import Gap, Heard, Notice, ObjectRef, Photo, SoundFormat, VideoFormat
+from agent.evidence.sealing import seal
+from agent.hardware.parts import OFF, Parts, PlaybackProof
+from agent.recorder import machine
+from agent.recorder.audibility import NOT_MEASURED, measure
+from agent.recorder.capture import Capture, StillTaken, sealed_report
+from agent.recorder.credentials import Documents
+from agent.recorder.feedback import BUZZER, LAMP
+from agent.recorder.segments import SegmentSink
+from agent.recorder.settings import RecorderSettings
+from agent.recorder.start import Opened, enter
+from agent.recorder.stills import jpeg
+from agent.system.durable import write_atomic
+from agent.system.logs import logger
+
+log = logger("recorder")
+
+
+class Shell:
+    """Parts, journal and the capture under way, behind one method per action."""
+
+    def __init__(
+        self,
+        settings: RecorderSettings,
+        parts: Parts,
+        opened: Opened,
+        documents: Documents,
+        post: Callable[[Any], None],
+        appended: Callable[[], None],
+    ) -> None:
+        self.settings, self.parts, self.opened, self.documents = settings, parts, opened, documents
+        self._post, self._appended = post, appended
+        self.capture: Capture | None = None
+        self.notice_deadline_ns: int | None = None
+        self._particulars: ObjectRef | None = None
+        self._notice_recording = ""
+
+    def perform(self, action: machine.Action) -> None:
+        """Carries out one action. Raises StorageError when the ledger cannot be written; that ends the process."""
+        match action:
+            case machine.Enter(body):
+                enter(self.opened.journal, self.opened.folder, self.opened.book, body)
+                log.info("entered", type=body.TYPE, size=self.opened.journal.size)
+                self._appended()
+            case machine.WarmUp(recording):
+                self._warm_up(recording)
+            case machine.PlayNotice(recording):
+                self._play_notice(recording)
+            case machine.AttestOral(recording):
+                self._attest_oral(recording)
+            case machine.HoldFrames(from_us) if self.capture:
+                self.capture.hold_from(from_us)
+            case machine.Tell(prompt):
+                log.info("told", prompt=prompt.name, zh=prompt.chinese, en=prompt.english)
+                self.parts.speaker.play(prompt.file, lambda proof: None)
+                self.parts.buzzer.show(BUZZER.get(prompt, OFF))
+            case machine.RotateKey():
+                self.opened.journal.rotate("recording_end")
+                self._appended()
+            case _:
+                self._on_capture(action)
+
+    def show(self, phase: machine.Phase) -> None:
+        """Lamp for a phase."""
+        self.parts.lamp.show(LAMP[phase])
+
+    def _on_capture(self, action: machine.Action) -> None:
+        match action:
+            case machine.CutNotice():
+                self.parts.speaker.stop()
+            case machine.Store() if self.capture:
+                self.capture.store()
+                if self.capture.stills_only:
+                    self.capture.want_still()
+            case machine.TakePhoto() if self.capture:
+                self.capture.want_still()
+            case machine.Finish() if self.capture:
+                self.capture.finish()
+            case machine.CoolDown() if self.capture:
+                self.capture.abandon()
+                self.capture = None
+            case _:
+                log.warning("action without a capture", action=type(action).__name__)
+
+    def _warm_up(self, recording: machine.Recording) -> None:
+        sink = SegmentSink(
+            self.opened.folder,
+            recording.id,
+            self.documents.recipients,
+            self.documents.policy.segment_us,
+            sealed_report(self._post),
+        )
+        parts = self.parts
+        self.capture = Capture(
+            recording.id,
+            parts.camera,
+            parts.microphone,
+            self.settings.encoder,
+            sink,
+            self._post,
+            stills_only=recording.kind == "photo",
+        )
+        self._particulars = self._seal_particulars(recording.assignment)
+        try:
+            self.capture.warm_up()
+        except HardwareError as error:
+            log.error("camera cannot start", code=error.code, why=str(error))
+            self._post(machine.PartLost(Gap(recording.id, "camera", None, 0), True, str(error)))
+
+    def _seal_particulars(self, assignment: Assignment | None) -> ObjectRef | None:
+        """R12.2: who, what, where: sealed, durable, and only its digest goes into the ledger."""
+        profile = self.documents.profile
+        content = {
+            "v": 1,
+            "type": "particulars",
+            "device": profile.device,
+            "officer": profile.officer,
+            "section": profile.section,
+            "assignment": asdict(assignment) if assignment else None,
+        }
+        ref, sealed = seal(dump_json(content), self.documents.recipients)
+        write_atomic(self.opened.folder.object_path(ref), sealed, 0o640)
+        return ref
+
+    def _play_notice(self, recording: machine.Recording) -> None:
+        self._notice_recording = recording.id
+        self.notice_deadline_ns = time.monotonic_ns() + 60_000_000_000
+        pressed_ns = time.monotonic_ns()
+        self.parts.speaker.play(
+            self.documents.notice,
+            lambda proof: self._post((recording.id, proof)),
+            lambda started_ns: log.info("notice started", after_us=(started_ns - pressed_ns) // 1000),
+        )
+
+    def notice_ended(self, recording_id: str, proof: PlaybackProof, mono_us: int) -> machine.NoticeEnded:
+        """The event for a notice that ended: what was played, what the microphone heard of it."""
+        self.notice_deadline_ns = None
+        notice = Notice(
+            recording=recording_id,
+            means="played",
+            outcome="completed" if proof.completed else "failed",
+            asset=self.documents.policy.notice.digest,
+            frames_total=proof.frames_total,
+            frames_consumed=proof.frames_consumed,
+            sample_rate=proof.sample_rate,
+            underruns=proof.underruns,
+            started_us=proof.started_ns // 1000,
+            # Rounded up: a frame exposed in the very microsecond of the end is not before it.
+            ended_us=-(-proof.ended_ns // 1000),
+            heard=self._heard() if proof.completed else NOT_MEASURED,
+            failure=proof.failure[:500] if proof.failure else None,
+        )
+        return self._ended(notice, mono_us)
+
+    def _heard(self) -> Heard:
+        sound = self.capture.sound if self.capture else None
+        if self.capture is None or sound is None:
+            return NOT_MEASURED
+        return measure(self.documents.notice, self.capture.take_heard(), sound.sample_rate)
+
+    def _attest_oral(self, recording: machine.Recording) -> None:
+        now = time.monotonic_ns() // 1000
+        notice = Notice(recording.id, "oral", "completed", None, 0, 0, 0, 0, now, now, NOT_MEASURED, None)
+        self._post(self._ended(notice, now))
+
+    def _ended(self, notice: Notice, mono_us: int) -> machine.NoticeEnded:
+        camera, sound = self.parts.camera.format, self.capture.sound if self.capture else None
+        policy = self.documents.policy
+        return machine.NoticeEnded(
+            recording=notice.recording,
+            proof=notice,
+            must_be_heard=policy.notice.must_be_heard,
+            particulars=self._particulars,
+            recipients=tuple(policy.recipients),
+            video=VideoFormat("h264", camera.width, camera.height, camera.frames_per_second),
+            sound=SoundFormat("aac", sound.sample_rate, sound.channels) if sound else None,
+            mono_us=mono_us,
+        )
+
+    def seal_still(self, still: StillTaken) -> machine.PhotoSealed:
+        """Seals a still, durably."""
+        ref, sealed = seal(jpeg(still.frame), self.documents.recipients)
+        write_atomic(self.opened.folder.object_path(ref), sealed, 0o640)
+        return machine.PhotoSealed(Photo(still.recording, ref, still.at_us, still.frame.captured_ns // 1000))

@@ -1,0 +1,151 @@
+"""From power-on to ready: lock, past, recovery, the first entries of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import __version__
+from agent.errors import HardwareError, StorageError
+from agent.evidence.encoding import b64url, sha256_hex
+from agent.evidence.entries import (
+    FORMAT,
+    Adopted,
+    Body,
+    Boot,
+    Entry,
+    EntryTime,
+    Genesis,
+    ObjectRef,
+    SelfTest,
+    entry_objects,
+)
+from agent.evidence.folder import EvidenceFolder
+from agent.hardware.parts import Clock, Parts
+from agent.recorder.credentials import Credentials, Documents, load_identity_key
+from agent.recorder.journal import Journal, Past, read_past
+from agent.recorder.recovery import closing_entries
+from agent.recorder.release import ReceiptBook
+from agent.recorder.segments import place_segment, recover_pieces
+from agent.system.durable import FolderLock, lock_folder, make_private_folder, sweep_aside, write_atomic
+
+
+@dataclass(slots=True)
+class Opened:
+    """A unit's evidence, ready to be continued."""
+
+    folder: EvidenceFolder
+    lock: FolderLock
+    journal: Journal
+    book: ReceiptBook
+    in_force: dict[str, str]
+    """Digest of the adopted profile and policy."""
+
+
+def entry_time(clock: Clock) -> EntryTime:
+    """Both clocks now, as an entry states them."""
+    now = clock.read()
+    return EntryTime(now.utc_us, now.monotonic_us, now.boot_id, now.source.value, now.error_us)
+
+
+def open_evidence(path: Path, credentials: Credentials, parts: Parts, key_folder: Path) -> Opened:
+    """Locks the folder, continues its ledger with ``boot``, recovers after a cut. Raises StorageError, FormatError."""
+    folder = EvidenceFolder(path)
+    make_private_folder(path)
+    lock = lock_folder(path)
+    make_private_folder(folder.objects)
+    sweep_aside(path)
+    sweep_aside(folder.objects)
+    past = read_past(folder.ledger)
+    policy = credentials.documents.policy
+    device = credentials.identity.device
+    journal = Journal(
+        folder, past, device, credentials.trust.agency, policy.epoch_lines, lambda: entry_time(parts.clock)
+    )
+    book = ReceiptBook(folder, credentials.trust, device)
+    for entry in past.entries:
+        book.note_entry(entry)
+    _first_entries(journal, past, credentials, parts, key_folder)
+    _recover(folder, journal, book, past)
+    bodies = [entry.body for entry in past.entries]
+    in_force: dict[str, str] = {body.document: body.object.digest for body in bodies if isinstance(body, Adopted)}
+    adopt(folder, journal, in_force, credentials.documents)
+    journal.enter(SelfTest(_self_test(parts)))
+    journal.checkpoint()
+    return Opened(folder, lock, journal, book, in_force)
+
+
+def _first_entries(journal: Journal, past: Past, credentials: Credentials, parts: Parts, key_folder: Path) -> None:
+    journal.boot(
+        load_identity_key(key_folder),
+        counter=sum(isinstance(entry.body, Boot) for entry in past.entries),
+        certificate=b64url(credentials.certificate_der),
+        software=f"enforcement-recorder {__version__}",
+        hardware=dict(parts.kinds),
+        tail_cut_bytes=past.tail_cut_bytes,
+    )
+    if not any(isinstance(entry.body, Genesis) for entry in past.entries):
+        profile = credentials.documents.profile
+        journal.enter(
+            Genesis(
+                format=FORMAT,
+                agency=profile.agency,
+                device=profile.device,
+                serial=profile.serial,
+                hash="sha-256",
+                seal="age-v1-x25519",
+                hardware=dict(parts.kinds),
+            )
+        )
+
+
+def _recover(folder: EvidenceFolder, journal: Journal, book: ReceiptBook, past: Past) -> None:
+    entered = {ref.digest for entry in past.entries for ref in entry_objects(entry)}
+    pieces = recover_pieces(folder, entered)
+    for body in closing_entries(past.entries, pieces):
+        enter(journal, folder, book, body)
+    if past.entries and pieces:
+        journal.rotate("recording_end")
+    book.sweep()
+
+
+def enter(journal: Journal, folder: EvidenceFolder, book: ReceiptBook, body: Body) -> None:
+    """Enters a body, then does what only an entry allows: names a segment's file by its digest."""
+    journal.enter(body)
+    book.note(body, body_objects(body))
+    if body.TYPE == "segment":
+        place_segment(folder, body)  # type: ignore[arg-type]
+
+
+def body_objects(body: Body) -> list[ObjectRef]:
+    """The objects that a body refers to."""
+    return list(entry_objects(Entry(0, "", "", EntryTime(0, 0, "", "none", None), body)))
+
+
+def adopt(folder: EvidenceFolder, journal: Journal, in_force: dict[str, str], documents: Documents) -> None:
+    """Keeps profile and policy as objects and enters those that are not in force; ``in_force`` (digests) is updated."""
+    for name, version, token in (
+        ("profile", documents.profile.version, documents.profile_token),
+        ("policy", documents.policy.version, documents.policy_token),
+    ):
+        ref = ObjectRef(sha256_hex(token), len(token), "jws")
+        if in_force.get(name) != ref.digest:
+            write_atomic(folder.object_path(ref), token)
+            journal.enter(Adopted(name, version, ref))  # type: ignore[arg-type]
+            in_force[name] = ref.digest
+
+
+def _self_test(parts: Parts) -> dict[str, str]:
+    def ask(question: Callable[[], object]) -> str:
+        try:
+            question()
+        except (HardwareError, StorageError) as error:
+            return error.code
+        return "ok"
+
+    results = {"clock": ask(parts.clock.read), "power": ask(parts.power.read), "storage": ask(parts.storage.free_bytes)}
+    switch = parts.hazard_switch
+    results["hazard_switch"] = ask(lambda: switch.active) if switch else "none"
+    results["microphone"] = "ok" if parts.microphone else "none"
+    return results
