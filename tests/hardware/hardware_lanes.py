@@ -1,4 +1,4 @@
-"""What the hardware tests share: waiting with a deadline, reasons to skip, and a clip whose flashes and beeps coincide."""
+"""What the hardware tests share: deadlines, reasons to skip, and a clip whose flashes and beeps coincide."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def need_lane(name: str, variable: str) -> None:
 
 
 def make_clip(path: Path) -> Path:
-    """One second, 160 x 120, 25 frames a second, keyframes only; white and loud at its beginning, black and silent after."""
+    """One second, 160 x 120, 25 frames a second; white and loud at its beginning, black and silent after."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=CLIP_RATE, options={"g": "1"})
         video.width, video.height, video.pix_fmt = 160, 120, "yuv420p"

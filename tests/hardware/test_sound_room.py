@@ -9,8 +9,8 @@ import numpy as np
 from hardware_lanes import best_match, eventually, need_lane
 
 from agent.hardware.parts import AudioBlock, PlaybackProof
-from agent.hardware.prompts import Prompt
 from agent.hardware.playback import read_wav, resample
+from agent.hardware.prompts import Prompt
 from agent.hardware.settings import AudioSettings
 
 
