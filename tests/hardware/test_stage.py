@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -138,9 +139,12 @@ def test_a_sound_cut_short_leaves_in_the_log_what_was_heard_of_it(stage: Stage, 
     started: queue.Queue[int] = queue.Queue()
     proofs: queue.Queue[PlaybackProof] = queue.Queue()
     speaker.play(make_wav(tmp_path / "a.wav", 10), proofs.put, started.put)
-    started.get(timeout=5)
+    started_ns = started.get(timeout=5)
+    eventually(lambda: time.monotonic_ns() - started_ns > 100_000_000)
     speaker.stop()
-    assert len(read_mono(log)) == proofs.get(timeout=5).frames_consumed < 480000
+    consumed = proofs.get(timeout=5).frames_consumed
+    assert 4800 <= consumed < 480000
+    assert np.array_equal(read_mono(log), read_mono(tmp_path / "a.wav")[:consumed])
 
 
 def test_the_log_never_overwrites_a_file_of_somebody_else(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from agent.hardware.playback import INTERRUPTED, SerialSpeaker, Sound, Started, 
 from agent.hardware.settings import AudioSettings
 
 BUFFER_SECONDS = 0.2
-"""Asked of the device: an underrun would spoil the proof of the notice, a prompt that is a little late spoils nothing."""
+"""Asked of the device: an underrun would spoil the proof of the notice; a little delay spoils nothing."""
 FIRST_SAMPLE_LIMIT_SECONDS = 5.0
 STALL_LIMIT_SECONDS = 5.0
 """How much longer than itself a sound may take."""
