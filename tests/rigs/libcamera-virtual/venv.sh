@@ -6,5 +6,5 @@ set -euo pipefail
 dir=${1:?usage: venv.sh DIR}
 python3 -m venv "$dir/venv-pi"
 "$dir/venv-pi/bin/pip" install -q "picamera2>=0.3.38,<0.4" "av>=18.1,<19" "numpy>=2.2" "pytest>=9.2" "pytest-timeout>=2.4" \
-  annotated-types
+  annotated-types gpiozero
 echo "made: $dir/venv-pi"
