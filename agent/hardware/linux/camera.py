@@ -45,7 +45,8 @@ class V4l2Camera:
         if wanted.input_format:
             options["input_format"] = wanted.input_format
         try:
-            container = av.open(wanted.device, format=self._ffmpeg_format, options=options, timeout=5.0)
+            # Not "options": those reach the decoder too, which then reports the size asked for, not the one it gets.
+            container = av.open(wanted.device, format=self._ffmpeg_format, container_options=options, timeout=5.0)
         except (OSError, ValueError, av.error.FFmpegError) as error:
             raise HardwareError(f"camera {wanted.device} cannot be opened: {error}") from error
         if not container.streams.video:

@@ -13,6 +13,8 @@ from agent.hardware.parts import AudioBlock, AudioFormat, FaultHandler
 from agent.hardware.settings import AudioSettings
 
 SILENCE_LIMIT_SECONDS = 3.0
+BUFFER_SECONDS = 0.1
+"""Asked of the device, so that a busy moment of the encoder loses no sample."""
 
 
 class PortAudioMicrophone:
@@ -67,6 +69,7 @@ class PortAudioMicrophone:
         self._stream = self._library.InputStream(
             **self._device(),
             blocksize=rate // 50,
+            latency=BUFFER_SECONDS,
             callback=take,
             finished_callback=lambda: gate.fail(HardwareError("the microphone stopped by itself")),
         )

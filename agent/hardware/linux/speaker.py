@@ -14,6 +14,8 @@ from agent.hardware.parts import PlaybackProof
 from agent.hardware.playback import INTERRUPTED, SerialSpeaker, Sound, Started, resample
 from agent.hardware.settings import AudioSettings
 
+BUFFER_SECONDS = 0.2
+"""Asked of the device: an underrun would spoil the proof of the notice; a little delay spoils nothing."""
 FIRST_SAMPLE_LIMIT_SECONDS = 5.0
 STALL_LIMIT_SECONDS = 5.0
 """How much longer than itself a sound may take."""
@@ -111,7 +113,7 @@ class PortAudioSpeaker(SerialSpeaker):
             samplerate=progress.sound.sample_rate,
             channels=progress.sound.samples.shape[1],
             dtype="int16",
-            latency="high",  # an underrun spoils the proof; a late prompt does not
+            latency=BUFFER_SECONDS,
             callback=feed,
             finished_callback=progress.finish,
         )
