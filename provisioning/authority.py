@@ -138,7 +138,7 @@ class Authority:
         if not request.is_signature_valid:
             raise TrustError("the signing request is not signed by the key in it")
         public = request.public_key()
-        assert isinstance(public, ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey)  # noqa: S101  # callers checked
+        assert isinstance(public, ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey)  # callers checked
         builder = _builder(_subject(name, self.agency, unit), self.certificate.subject, public, self._within(validity))
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_usage(sign_certificates=False), critical=True)
@@ -151,9 +151,8 @@ class Authority:
     def _within(self, validity: Validity) -> Validity:
         root = self.certificate
         if validity.not_after > root.not_valid_after_utc:
-            raise UsageError(
-                f"the certificate would outlive the root, which ends {root.not_valid_after_utc:%Y-%m-%d}; ask for fewer days"
-            )
+            end = f"{root.not_valid_after_utc:%Y-%m-%d}"
+            raise UsageError(f"the certificate would outlive the root, which ends {end}; ask for fewer days")
         return Validity(max(validity.not_before, root.not_valid_before_utc), validity.not_after)
 
     def _key_identifier(self) -> x509.AuthorityKeyIdentifier:

@@ -58,7 +58,7 @@ def public_text(key: ed25519.Ed25519PrivateKey) -> str:
 
 
 def write_age_identity(path: Path, now: datetime) -> str:
-    """Makes an age X25519 identity, writes it as ``age-keygen`` would (mode 0600), returns its recipient ``age1...``."""
+    """Makes an age X25519 identity and writes it as ``age-keygen`` would (mode 0600); returns its recipient."""
     identity = pyrage.x25519.Identity.generate()
     recipient = str(identity.to_public())
     text = f"# created: {now.isoformat(timespec='seconds')}\n# public key: {recipient}\n{identity}\n"

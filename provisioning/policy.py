@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import wave
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from agent.errors import UsageError
 from agent.evidence.documents import HazardPolicy, HazardZone, NoticePolicy, Policy
@@ -67,7 +67,7 @@ def check_notice(wav: bytes) -> str:
 
 def changed(policy: Policy, settings: Settings, notice: bytes | None = None) -> Policy:
     """The policy with these settings, checked against their limits (UsageError). The version is left as it is."""
-    parts = {
+    parts: dict[str, Any] = {
         "notice": replace(
             policy.notice,
             **_given(
@@ -92,7 +92,8 @@ def changed(policy: Policy, settings: Settings, notice: bytes | None = None) -> 
     return checked(replace(policy, **parts, **numbers))
 
 
-def _given(**values: object) -> dict[str, object]:
+def _given(**values: Any) -> dict[str, Any]:
+    # Any, because dataclasses.replace takes fields of every kind; their shape is checked when the policy is signed.
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -18,6 +18,7 @@ Serial = Annotated[str, Field(pattern=r"^[0-9a-f]{1,40}\z")]
 DeviceState = Literal["active", "lost", "retired"]
 DockState = Literal["active", "lost", "retired"]
 OfficerState = Literal["active", "left"]
+DocumentKind = Literal["profile", "policy", "crl"]
 CertificateUse = Literal["identity", "device-tls", "dock-tls"]
 Ending = Literal["returned", "transferred", "withdrawn"]
 """How a holding ended; withdrawn: the device was lost or retired, or enrolled anew elsewhere."""
@@ -48,7 +49,6 @@ class Device:
     state: DeviceState
     identity: Key
     """Thumbprint (RFC 7638) of the identity key now in force."""
-    profile_version: Count
     ex_approval: ExApproval | None
     enrolled_us: Micros
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -97,11 +97,16 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
-    """Numbers that only rise. One is used up before the document that bears it is written."""
+class Document:
+    """The newest signed document of its kind for its subject; kept here so that number and text change as one."""
 
-    policy_version: Count
-    crl_number: Count
+    kind: DocumentKind
+    subject: Name
+    """A device for a profile, otherwise the agency."""
+    version: Count
+    """Rises by one with every issue; for a CRL its number."""
+    issued_us: Micros
+    text: str
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 

@@ -6,7 +6,7 @@ as a whole and written as a whole, together with its line of history, or nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from tinydb import where
 
-from agent.errors import RegisterError, StorageError
+from agent.errors import RegisterError, StorageError, UnknownIdError
+from agent.evidence.encoding import sha256_hex
 from agent.evidence.shapes import dump_shape
 from agent.system import durable
 from provisioning.records import (
     UNASSIGNED,
     Certificate,
-    Counters,
     Device,
     Dock,
+    Document,
+    DocumentKind,
     Ending,
     HistoryEntry,
     Holding,
@@ -81,7 +83,7 @@ class Change(View):
         for other in self.devices():
             if other.serial == serial and other.state == "active":
                 raise RegisterError(f"serial {serial} is already enrolled as {other.id}")
-        row = Device(device, serial, section, "active", identity, 0, None, self.at_us)
+        row = Device(device, serial, section, "active", identity, None, self.at_us)
         self._insert(row)
         self.note("device-enrolled", device, serial=serial, section=section, identity=identity)
         return row
@@ -162,27 +164,15 @@ class Change(View):
         marking = device.ex_approval.marking if device.ex_approval else "none"
         self.note("ex-approval", device.id, marking=marking)
 
-    def next_profile_version(self, device: str) -> Device:
-        """Uses up the device's next profile version."""
-        row = self.device(device)
-        row = replace(row, profile_version=row.profile_version + 1)
-        self._replace(row)
+    def publish(self, kind: DocumentKind, subject: str, make: Callable[[int], str]) -> Document:
+        """Replaces the document by the next version, whose text ``make(version)`` signs. No version is used twice."""
+        former = self.document(kind, subject)
+        version = former.version + 1 if former else 1
+        row = Document(kind, subject, version, self.at_us, make(version))
+        self._table(Document).remove((where("kind") == kind) & (where("subject") == subject))
+        self._insert(row)
+        self.note(f"{kind}-signed", subject, version=str(version), sha256=sha256_hex(row.text.encode()))
         return row
-
-    def next_policy_version(self) -> int:
-        """Uses up the next policy version."""
-        counters = self.counters()
-        return self._count(replace(counters, policy_version=counters.policy_version + 1)).policy_version
-
-    def next_crl_number(self) -> int:
-        """Uses up the next CRL number."""
-        counters = self.counters()
-        return self._count(replace(counters, crl_number=counters.crl_number + 1)).crl_number
-
-    def _count(self, counters: Counters) -> Counters:
-        self._table(Counters).truncate()
-        self._insert(counters)
-        return counters
 
     def add_certificate(self, certificate: Certificate) -> None:
         """Enters a certificate before it is handed over."""
@@ -190,10 +180,10 @@ class Change(View):
         self.note("certificate-issued", certificate.subject, serial=certificate.serial, use=certificate.use)
 
     def revoke(self, serial: str, reason: Reason) -> Certificate:
-        """Marks a certificate as revoked; RegisterError if it is unknown or revoked already."""
+        """Marks a certificate as revoked; UnknownIdError if never issued, RegisterError if revoked already."""
         found = [row for row in self.certificates() if row.serial == serial]
         if not found:
-            raise RegisterError(f"no certificate with serial {serial} was issued")
+            raise UnknownIdError(f"no certificate with serial {serial} was issued")
         if found[0].revoked_us is not None:
             raise RegisterError(f"certificate {serial} is revoked already")
         row = replace(found[0], revoked_us=self.at_us, reason=reason)

@@ -11,10 +11,10 @@ from tinydb import TinyDB
 from tinydb.storages import Storage
 from tinydb.table import Table
 
-from agent.errors import FormatError, RegisterError, StorageError
+from agent.errors import FormatError, StorageError, UnknownIdError
 from agent.evidence.encoding import dump_json, sha256_hex
 from agent.evidence.shapes import load_shape
-from provisioning.records import Certificate, Counters, Device, Dock, HistoryEntry, Holding, Officer
+from provisioning.records import Certificate, Device, Dock, Document, DocumentKind, HistoryEntry, Holding, Officer
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -30,7 +30,7 @@ _TABLES: Final[Mapping[str, type[DataclassInstance]]] = {
     "docks": Dock,
     "holdings": Holding,
     "certificates": Certificate,
-    "counters": Counters,
+    "documents": Document,
     "history": HistoryEntry,
 }
 
@@ -75,20 +75,20 @@ class View:
         """The whole history, oldest first."""
         return self._rows(HistoryEntry)
 
-    def counters(self) -> Counters:
-        """The numbers last used."""
-        return next(iter(self._rows(Counters)), Counters(policy_version=0, crl_number=0))
+    def document(self, kind: DocumentKind, subject: str) -> Document | None:
+        """The newest document of this kind for this subject."""
+        return next((row for row in self._rows(Document) if (row.kind, row.subject) == (kind, subject)), None)
 
     def device(self, device: str) -> Device:
-        """The device with this id; raises RegisterError."""
+        """The device with this id; raises UnknownIdError."""
         return _only(self.devices(), device, "device")
 
     def officer(self, officer: str) -> Officer:
-        """The officer with this id; raises RegisterError."""
+        """The officer with this id; raises UnknownIdError."""
         return _only(self.officers(), officer, "officer")
 
     def dock(self, dock: str) -> Dock:
-        """The dock with this id; raises RegisterError."""
+        """The dock with this id; raises UnknownIdError."""
         return _only(self.docks(), dock, "dock")
 
     def holder(self, device: str) -> str | None:
@@ -111,7 +111,7 @@ def _only(rows: list[T], wanted: str, noun: str) -> T:
     for row in rows:
         if row.id == wanted:  # type: ignore[attr-defined]  # every kind passed here has an id
             return row
-    raise RegisterError(f"there is no {noun} {wanted} in the register")
+    raise UnknownIdError(f"there is no {noun} {wanted} in the register")
 
 
 def _twice(values: list[str]) -> list[str]:
