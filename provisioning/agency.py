@@ -53,6 +53,10 @@ ROOT_DAYS: Final = 7300
 # A CRL that is overdue makes brokers refuse everybody, so that no evidence comes in. It is signed anew with every
 # revocation, and long-lived for the agency that revokes nothing for years.
 CRL_DAYS: Final = 3650
+_END_REASONS: Final[dict[Literal["lost", "retired"], Reason]] = {
+    "lost": "key_compromise",
+    "retired": "cessation_of_operation",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +234,8 @@ class Agency:
 
     def approve_ex(self, device: str, marking: str, certificate: str, issuer: str, expires_us: int) -> Document:
         """R13.1: enters an Ex approval, bound to the unit's serial number, and signs a new profile with it."""
+        if not certificate.strip() or not issuer.strip():
+            raise UsageError("the approval needs its certificate number and its issuer")
         try:
             parse_marking(marking)
         except FormatError as error:
@@ -294,7 +300,13 @@ class Agency:
         """The device is lost or retired: nobody holds it, its certificates are revoked, docks no longer accept it."""
         with self.change() as change:
             change.end_device(device, state, note)
-            return self.revoke_within(change, device, "key_compromise" if state == "lost" else "cessation_of_operation")
+            return self.revoke_within(change, device, _END_REASONS[state])
+
+    def end_dock(self, dock: str, state: Literal["lost", "retired"], note: str = "") -> list[Certificate]:
+        """The dock is lost or retired: its certificate is revoked; a lost one's receipts no longer count."""
+        with self.change() as change:
+            change.end_dock(dock, state, note)
+            return self.revoke_within(change, dock, _END_REASONS[state])
 
 
 def found(

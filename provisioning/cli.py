@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console
 
 from agent.errors import RecorderError, UsageError
 from provisioning.parser import build_parser
+
+_PIPE_COLUMNS: Final = 200
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         print(json.dumps(outcome.data, ensure_ascii=False, indent=2))
     else:
-        console = Console(highlight=False)
+        # A file or a pipe has no width of its own; 80 columns would break every row.
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
         for part in outcome.shown:
             console.print(part, soft_wrap=isinstance(part, str))
     return 0

@@ -129,6 +129,22 @@ def _end_device(arguments: Namespace, state: Literal["lost", "retired"]) -> Outc
     return _revoked(arguments.device, done)
 
 
+def dock_lost(arguments: Namespace) -> Outcome:
+    """``dock lost``."""
+    return _end_dock(arguments, "lost")
+
+
+def dock_retire(arguments: Namespace) -> Outcome:
+    """``dock retire``."""
+    return _end_dock(arguments, "retired")
+
+
+def _end_dock(arguments: Namespace, state: Literal["lost", "retired"]) -> Outcome:
+    with _open(arguments, writable=True) as agency:
+        done = agency.end_dock(arguments.dock, state, arguments.note)
+    return _revoked(arguments.dock, done)
+
+
 def officer_add(arguments: Namespace) -> Outcome:
     """``officer add``."""
     with _open(arguments, writable=True) as agency, agency.change() as change:
@@ -171,8 +187,9 @@ def transfer(arguments: Namespace) -> Outcome:
 
 def _held(arguments: Namespace, profile: Document, officer: str | None, former: str | None) -> Outcome:
     _export(arguments.out, profile.text.encode())
-    text = f"{arguments.device}: {former or '-'} → {officer or '-'}；档案第 {profile.version} 版 profile version {profile.version}"
-    return _said(text, device=arguments.device, officer=officer, former=former, profile_version=profile.version)
+    version = profile.version
+    text = f"{arguments.device}: {former or '-'} → {officer or '-'}；档案第 {version} 版 profile version {version}"
+    return _said(text, device=arguments.device, officer=officer, former=former, profile_version=version)
 
 
 def ex_approval_add(arguments: Namespace) -> Outcome:
@@ -300,7 +317,8 @@ def list_rows(arguments: Namespace) -> Outcome:
     if arguments.kind == "devices":
         return _devices(view)
     rows = [asdict(row) for row in getattr(view, arguments.kind)()]
-    heads = list(rows[0]) if rows else []
+    # Keys and digests are for programs: --json has them.
+    heads = [name for name in rows[0] if name not in ("sha256", "receipt_key", "witness_key")] if rows else []
     return Outcome(rows, [_table(arguments.kind, heads, [[_cell(name, row[name]) for name in heads] for row in rows])])
 
 
@@ -345,7 +363,7 @@ def history(arguments: Namespace) -> Outcome:
 
 
 def _pairs(detail: dict[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in detail.items())
+    return " ".join(f"{name}={value if len(value) <= 24 else value[:12] + '…'}" for name, value in detail.items())
 
 
 def _moment(at_us: int) -> str:

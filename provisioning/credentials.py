@@ -83,6 +83,8 @@ def enrol_device(agency: Agency, order: DeviceOrder, out: Path, notice: bytes | 
 
 def _enter_device(agency: Agency, change: Change, order: DeviceOrder, identity: str) -> None:
     if order.again:
+        if order.serial not in ("", change.device(order.id).serial):
+            raise UsageError(f"{order.id} is enrolled with serial {change.device(order.id).serial}")
         change.renew_device(order.id, identity)
         agency.revoke_within(change, order.id, "superseded")
     else:

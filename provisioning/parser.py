@@ -99,7 +99,8 @@ def _agency(groups: argparse._SubParsersAction[Parser]) -> None:
         "建立单位：根证书、文件签名密钥、归档密钥。\n"
         "Makes an agency: root certificate, document key, archive key, register, empty CRL.\n"
         "归档私钥 archive.agekey 可解密全部证据，请立即移至离线介质。\n"
-        "archive.agekey opens all evidence: move it off this computer at once. Keys have no passphrase; encrypt the disk.",
+        "archive.agekey opens all evidence: move it off this computer at once.\n"
+        "各密钥文件不设口令，磁盘须加密。 The key files have no passphrase: keep them on an encrypted disk.",
         "agency init /secure/agency --id sample --name 样例单位 --notice notice.wav --escrow",
         agency=False,
     )
@@ -118,8 +119,9 @@ def _agency(groups: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _dock(groups: argparse._SubParsersAction[Parser]) -> None:
+    group = _group(groups, "dock", "采集站 docking stations")
     parser = _command(
-        _group(groups, "dock", "采集站 docking stations"),
+        group,
         "add",
         commands.dock_add,
         "登记采集站并生成其证书目录。\n"
@@ -135,6 +137,20 @@ def _dock(groups: argparse._SubParsersAction[Parser]) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="新目录 a folder that does not exist yet"
     )
     _days(parser, "--tls-days", TLS_DAYS, "TLS 证书有效天数 validity of the TLS certificate")
+    for name, run, text in (
+        (
+            "lost",
+            commands.dock_lost,
+            "采集站遗失：吊销证书，其收据不再有效。\nLost: certificate revoked, receipts void.",
+        ),
+        ("retire", commands.dock_retire, "采集站停用：吊销证书，已有收据仍有效。\nRetired: its receipts stay good."),
+    ):
+        _ending(_command(group, name, run, text, f"dock {name} dock-1 --note 样例"), "dock")
+
+
+def _ending(parser: Parser, what: str) -> None:
+    parser.add_argument(what, metavar="ID")
+    parser.add_argument("--note", default="", help="说明 a remark for the history")
 
 
 def _device(groups: argparse._SubParsersAction[Parser]) -> None:
@@ -144,7 +160,8 @@ def _device(groups: argparse._SubParsersAction[Parser]) -> None:
         "enrol",
         commands.device_enrol,
         "登记记录仪并生成其证书目录。\n"
-        "Enrols a recorder and writes its folder: identity and TLS keys and certificates, trust, profile, policy, notice.\n"
+        "Enrols a recorder and writes its folder: identity and TLS keys and certificates, trust, profile, policy,\n"
+        "notice.\n"
         "密钥由本命令在此计算机生成，并非由设备生成；装入设备后请删除此目录。\n"
         "The keys are made here, on this computer, not by the device: delete the folder once the device has it.\n"
         "写到一半断电：用 --again 重办。 If cut off half-way: enrol --again.",
@@ -173,9 +190,7 @@ def _device(groups: argparse._SubParsersAction[Parser]) -> None:
             "设备停用：吊销证书并结束领用。\nTaken out of service: certificates revoked.",
         ),
     ):
-        ending = _command(group, name, run, text, f"device {name} er-1 --note 样例")
-        ending.add_argument("device", metavar="ID")
-        ending.add_argument("--note", default="", help="说明 a remark for the history")
+        _ending(_command(group, name, run, text, f"device {name} er-1 --note 样例"), "device")
 
 
 def _officer(groups: argparse._SubParsersAction[Parser]) -> None:
@@ -297,7 +312,8 @@ def _publish(groups: argparse._SubParsersAction[Parser]) -> None:
         _group(groups, "crl", "吊销列表 revocation list"),
         "sign",
         commands.crl_sign,
-        "重新签发吊销列表（过期前）。\nSigns the CRL anew, before it is overdue: an overdue CRL makes brokers refuse everybody.",
+        "重新签发吊销列表（过期前）。\n"
+        "Signs the CRL anew, before it is overdue: an overdue CRL makes brokers refuse everybody.",
         "crl sign --out crl.pem",
     )
     crl.add_argument("--out", type=Path, metavar="FILE", help="写出 crl.pem")
@@ -311,7 +327,8 @@ def _look(groups: argparse._SubParsersAction[Parser]) -> None:
         groups,
         "history",
         commands.history,
-        "显示历史；每条含前一条的摘要，改动即被发现。\nShows the history. Each entry names the digest of the one before it.",
+        "显示历史；每条含前一条的摘要，改动即被发现。\n"
+        "Shows the history. Each entry names the digest of the one before it.",
         "history er-1",
     )
     history.add_argument("subject", nargs="?", metavar="ID", help="只看此编号 only what names this id")

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from tinydb import where
 
-from agent.errors import RegisterError, StorageError, UnknownIdError
+from agent.errors import FormatError, RegisterError, StorageError, UnknownIdError, UsageError
 from agent.evidence.encoding import sha256_hex
 from agent.evidence.shapes import dump_shape
 from agent.system import durable
@@ -40,6 +40,13 @@ if TYPE_CHECKING:
 LOCK_WAIT_SECONDS: Final = 5.0
 
 
+def _checked(row: DataclassInstance) -> dict[str, Any]:
+    try:
+        return dump_shape(row)
+    except FormatError as error:  # an id or text that an administrator typed, not damaged evidence
+        raise UsageError(str(error)) from error
+
+
 class Change(View):
     """One change under way: what it does becomes true, all of it, when the block of ``DeviceRegister.change`` ends."""
 
@@ -49,10 +56,10 @@ class Change(View):
         self.at_us = at_us
 
     def _insert(self, row: DataclassInstance) -> None:
-        self._table(type(row)).insert(dump_shape(row))
+        self._table(type(row)).insert(_checked(row))
 
     def _replace(self, row: Officer | Device | Dock) -> None:
-        self._table(type(row)).update(dump_shape(row), where("id") == row.id)
+        self._table(type(row)).update(_checked(row), where("id") == row.id)
 
     def note(self, action: str, subject: str, **detail: str) -> None:
         """Adds a line of history; there is no way to remove or alter one."""
@@ -111,6 +118,14 @@ class Change(View):
         self.note("dock-added", dock, receipt_key=receipt_key, witness_key=witness_key)
         return row
 
+    def end_dock(self, dock: str, state: Literal["lost", "retired"], reason: str = "") -> None:
+        """The dock is lost (its receipts no longer count) or retired (they stay good)."""
+        row = self.dock(dock)
+        if row.state != "active":
+            raise RegisterError(f"dock {dock} is {row.state}")
+        self._replace(replace(row, state=state))
+        self.note(f"dock-{state}", dock, reason=reason)
+
     def _require_free(self, name: str) -> None:
         # One name space: the broker takes the CN as user name, so a device called like a dock would get its rights.
         if any(row.id == name for row in self.devices()) or any(row.id == name for row in self.docks()):
@@ -168,7 +183,10 @@ class Change(View):
         """Replaces the document by the next version, whose text ``make(version)`` signs. No version is used twice."""
         former = self.document(kind, subject)
         version = former.version + 1 if former else 1
-        row = Document(kind, subject, version, self.at_us, make(version))
+        try:
+            row = Document(kind, subject, version, self.at_us, make(version))
+        except FormatError as error:  # a value that an administrator gave does not fit the document's shape
+            raise UsageError(str(error)) from error
         self._table(Document).remove((where("kind") == kind) & (where("subject") == subject))
         self._insert(row)
         self.note(f"{kind}-signed", subject, version=str(version), sha256=sha256_hex(row.text.encode()))
