@@ -54,6 +54,8 @@ class Change(View):
         super().__init__(storage)
         self._by = by
         self.at_us = at_us
+        # The newest entry, read once: reading the whole history for each line would make a large import quadratic.
+        self._last: HistoryEntry | None = None
 
     def _insert(self, row: DataclassInstance) -> None:
         self._table(type(row)).insert(_checked(row))
@@ -63,9 +65,11 @@ class Change(View):
 
     def note(self, action: str, subject: str, **detail: str) -> None:
         """Adds a line of history; there is no way to remove or alter one."""
-        history = self.history()
-        prev = history_digest(history[-1]) if history else FIRST_PREV
-        self._insert(HistoryEntry(len(history), prev, self.at_us, self._by, action, subject, detail))
+        if self._last is None:
+            self._last = next(reversed(self.history()), None)
+        number, prev = (self._last.number + 1, history_digest(self._last)) if self._last else (0, FIRST_PREV)
+        self._last = HistoryEntry(number, prev, self.at_us, self._by, action, subject, detail)
+        self._insert(self._last)
 
     def add_officer(self, officer: str, name: str, section: str) -> Officer:
         """Adds an officer; RegisterError if the id was ever used."""
