@@ -113,11 +113,13 @@ def remove_file(path: Path) -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Makes the folder (and its parents) with mode 0700, or sets that mode; durable in its parent."""
+    """Makes the folder with mode 0700, or sets that mode; missing parents are made too. All are durable."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     with storage_errors(path, "making the folder"):
         path.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         path.chmod(PRIVATE_FOLDER)
-    sync_folder(path.parent)
+    for folder in missing:
+        sync_folder(folder.parent)
 
 
 def sweep_aside(folder: Path, name: str | None = None) -> int:
@@ -169,7 +171,7 @@ def _sync_tree(top: Path) -> None:
 
 
 class AppendFile:
-    """A file that only grows, by whole durable pieces; made (mode as given, folder synced) if it is not there.
+    """A file that only grows, by whole durable pieces; made, durably, with ``mode`` less the umask if missing.
 
     One writer at a time: hold the folder's lock. After a failed append the file is as long as before it; when even that
     cannot be assured (a failed sync or cut), the object refuses every further append until the file is opened anew and
