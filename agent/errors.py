@@ -12,8 +12,8 @@ from typing import ClassVar
 class RecorderError(Exception):
     """Base of all errors that this product raises on purpose.
 
-    ``str(error)`` says what happened; ``code`` is stable and safe to match on; ``exit_code`` is what a command ends with;
-    ``advice`` says what the reader can do (Chinese first).
+    ``str(error)`` says what happened; ``code`` is stable and safe to match on; ``exit_code`` is what a command
+    ends with; ``advice`` says what the reader can do (Chinese first).
     """
 
     code: ClassVar[str] = "ER-0000"

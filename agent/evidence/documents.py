@@ -75,11 +75,26 @@ class NoticePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class HazardZone:
+    """R13.1: what a place demands of a unit."""
+
+    zone: Literal["0", "1", "2", "20", "21", "22"]
+    group: Literal["IIA", "IIB", "IIC", "IIIA", "IIIB", "IIIC"]
+    temperature_class: Literal["T1", "T2", "T3", "T4", "T5", "T6"] | None
+    """Gas zones."""
+    surface_celsius: Count | None
+    """Dust zones: the highest surface temperature allowed."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
 class HazardPolicy:
     """R13.1: how old an input may be, and whether unknown or stale counts as set (fail closed)."""
 
     max_age_us: Micros
     stale_counts_as_set: Flag
+    assumed_zone: HazardZone | None = None
+    """Taken when the flag is set by a source that states no zone, such as a switch; with none, nothing can cover it."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -182,19 +197,6 @@ def read_policy(token: bytes, trust: TrustBundle) -> Policy:
         return load_shape(Policy, jws.verify(token, jws.POLICY_TYPE, trust.document_key).payload)
     except FormatError as error:
         raise TrustError(f"the policy is not acceptable: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class HazardZone:
-    """R13.1: what a place demands of a unit."""
-
-    zone: Literal["0", "1", "2", "20", "21", "22"]
-    group: Literal["IIA", "IIB", "IIC", "IIIA", "IIIB", "IIIC"]
-    temperature_class: Literal["T1", "T2", "T3", "T4", "T5", "T6"] | None
-    """Gas zones."""
-    surface_celsius: Count | None
-    """Dust zones: the highest surface temperature allowed."""
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from agent.evidence.shapes import (
     Recipient,
     RecordingId,
     Text,
+    Word,
     load_shape,
 )
 
@@ -72,7 +73,7 @@ class Boot:
     """Identity certificate, DER, base64url."""
     epoch_key: Key
     software: Text
-    hardware: dict[Name, Name]
+    hardware: dict[Word, Word]
     tail_cut_bytes: Count
     """Bytes of a torn last line that were cut off before this entry."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -89,7 +90,7 @@ class Genesis:
     serial: Text
     hash: Literal["sha-256"]
     seal: Literal["age-v1-x25519"]
-    hardware: dict[Name, Name]
+    hardware: dict[Word, Word]
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -119,7 +120,7 @@ class SelfTest:
     """What each part said of itself: ``ok``, or a stable error code."""
 
     TYPE: ClassVar[str] = "self_test"
-    results: dict[Name, Text]
+    results: dict[Word, Text]
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -295,6 +296,7 @@ class Hazard:
 StopReason = Literal[
     "button",
     "command",
+    "docked",
     "hazard",
     "restricted",
     "storage_full",

@@ -1,7 +1,8 @@
 """Names in an evidence folder. A device and an archive lay out one device's evidence alike, so one verifier reads both.
 
     ledger.jws                 one JWS per line, newline-ended
-    checkpoint                 newest signed note over the ledger, with cosignatures
+    checkpoint                 newest signed note over the ledger
+    cosigned                   newest signed note that a witness has cosigned
     objects/<sha256>.age       sealed objects
     objects/<sha256>.jws       signed documents: profile, policy, receipts
 
@@ -31,6 +32,11 @@ class EvidenceFolder:
     def checkpoint(self) -> Path:
         """The newest checkpoint."""
         return self.path / "checkpoint"
+
+    @property
+    def cosigned(self) -> Path:
+        """The newest checkpoint that a witness has cosigned."""
+        return self.path / "cosigned"
 
     @property
     def objects(self) -> Path:

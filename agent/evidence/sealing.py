@@ -1,8 +1,8 @@
-"""Sealed objects: age v1 files (C2SP age) for several X25519 recipients, written as a stream; stock ``age -d`` opens them.
+"""Sealed objects: age v1 files (C2SP age) for X25519 recipients, written as a stream; stock ``age -d`` opens them.
 
 The device holds no decryption key, and the file key lives only while its file is open: what is sealed is sealed for the
-agency alone. Data leaves in chunks of 64 KiB, each authenticated, so a torn file still opens up to its last whole chunk.
-Reading back uses ``pyrage``, or ``open_chunks`` here where a file may be torn.
+agency alone. Data leaves in chunks of 64 KiB, each authenticated, so a torn file opens up to its last whole chunk.
+Reading back uses ``pyrage``.
 """
 
 from __future__ import annotations

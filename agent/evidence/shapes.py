@@ -28,6 +28,8 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")]
 """SHA-256, lower-case hex."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}\z")]
 """A device, dock, officer, section or matter id."""
+Word = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}\z")]
+"""A name from this program, such as a part."""
 RecordingId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}\z")]
 FormatVersion = Annotated[int, Field(strict=True, ge=1, le=1)]
 Flag = Annotated[bool, Field(strict=True)]

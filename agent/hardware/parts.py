@@ -1,12 +1,13 @@
 """Protocols of the parts, and the plain values that pass between a part and the recorder.
 
-Every part delivers on a thread of its own and must never block there; whoever listens only enqueues. Times named ``*_ns``
-are CLOCK_MONOTONIC nanoseconds. A part that dies calls its ``fault`` callback once with a HardwareError and delivers no more.
+Every part delivers on a thread of its own and must never block there; whoever listens only enqueues. Times named
+``*_ns`` are CLOCK_MONOTONIC nanoseconds. A part that dies calls its ``fault`` callback once with a HardwareError and
+delivers no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -32,7 +33,7 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class AudioBlock:
-    """Consecutive samples, shape (n, channels), signed 16 bit, with the moment of the first one (CLOCK_MONOTONIC, ns)."""
+    """Consecutive samples, shape (n, channels), signed 16 bit, and the moment of the first (CLOCK_MONOTONIC, ns)."""
 
     samples: Samples
     captured_ns: int
@@ -112,8 +113,10 @@ class PlaybackProof:
 class Speaker(Protocol):
     """Plays WAV files (16 bit PCM), one at a time."""
 
-    def play(self, sound: Path, ended: Callable[[PlaybackProof], None], started: Callable[[int], None] | None = None) -> None:
-        """Returns at once. ``started(ns)`` is called with the first sample, ``ended(proof)`` exactly once, also on failure.
+    def play(
+        self, sound: Path, ended: Callable[[PlaybackProof], None], started: Callable[[int], None] | None = None
+    ) -> None:
+        """Returns at once. ``started(ns)`` comes with the first sample, ``ended(proof)`` exactly once, also on failure.
 
         A sound that is playing is cut short first (its ``ended`` is called with failure "interrupted").
         """
@@ -141,7 +144,7 @@ class Contact(Protocol):
         """The state right now; raises HardwareError if it cannot be read."""
 
     def listen(self, deliver: Callable[[Edge], None]) -> None:
-        """From now on every change is delivered; raw edges, no debounce (the recorder debounces with injected times)."""
+        """From now on every change is delivered; raw edges, no debounce (the recorder does that, with given times)."""
 
     def close(self) -> None:
         """Gives the pin back. Harmless when repeated."""
@@ -157,7 +160,8 @@ class Drivable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A lamp or buzzer pattern: on and off in ms, repeated ``times`` (0 = until changed). ``on_ms`` 0 is off, ``off_ms`` 0 steady."""
+    """On and off in ms, ``times`` times (0: until changed). ``on_ms`` 0 is off; ``off_ms`` 0 is steady, or one long
+    pulse."""
 
     on_ms: int
     off_ms: int = 0
@@ -248,6 +252,13 @@ class Storage(Protocol):
         """Room left for this user, in bytes."""
 
 
+class Closable(Protocol):
+    """Anything that is given back in the end."""
+
+    def close(self) -> None:
+        """Gives it back. Harmless when repeated."""
+
+
 @dataclass(slots=True)
 class Parts:
     """All parts of one unit. ``kinds`` names which implementation serves each; it is stamped into the ledger."""
@@ -266,7 +277,33 @@ class Parts:
     power: Power
     storage: Storage
     kinds: Mapping[str, str] = field(default_factory=dict)
+    shared: Sequence[Closable] = ()
+    """What several parts stand on, such as the board's pins; closed after them."""
 
     def close(self) -> None:
-        """Closes every part, the camera last; a part that fails to close does not keep the others open."""
-        raise NotImplementedError
+        """Closes every part, the camera last; a part that fails to close does not keep the others open.
+
+        Raises the first failure, when all have been closed. Harmless when repeated.
+        """
+        owned = (
+            self.microphone,
+            self.speaker,
+            self.record_button,
+            self.photo_button,
+            self.hazard_switch,
+            self.dock_contact,
+            self.lamp,
+            self.buzzer,
+            self.positioning,
+            *self.shared,
+            self.camera,
+        )
+        failures: list[HardwareError] = []
+        for part in owned:
+            try:
+                if part is not None:
+                    part.close()
+            except HardwareError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]

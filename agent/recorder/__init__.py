@@ -1,1 +1,1 @@
-"""Room: recorder."""
+"""The wearable: gestures become events, a pure state machine decides, and the shell around it acts."""

@@ -1,1 +1,1 @@
-"""Room: rules."""
+"""The regulation as pure functions: no clock, no input or output. Rule ids are those of the regulation reading."""

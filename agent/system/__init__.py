@@ -1,1 +1,1 @@
-"""Room: system."""
+"""What every daemon needs: durable files, systemd notification and watchdog, structured logs."""

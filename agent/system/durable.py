@@ -96,6 +96,15 @@ def sync_file(path: Path) -> None:
             os.close(handle)
 
 
+def move(source: Path, target: Path) -> None:
+    """Gives a file its final name, replacing what had it, durably in both folders. Its bytes must be synced already."""
+    with storage_errors(target, "moving a file to"):
+        source.replace(target)
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
+
+
 def remove_file(path: Path) -> None:
     """Removes a file, durably; no error when it is not there."""
     with storage_errors(path, "removing"):

@@ -1,0 +1,1 @@
+"""Parts of the Raspberry Pi: picamera2 and GPIO."""

@@ -1,0 +1,151 @@
+"""The journal: the one writer of a device's ledger on disk. An entry is durable when ``enter`` returns.
+
+Used by the main loop only. A reserve file is kept so that the end of a recording can still be entered on a full disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from nacl.signing import SigningKey
+
+from agent.errors import FormatError, StorageError, StorageFullError
+from agent.evidence import jws
+from agent.evidence.checkpoint import Checkpoint, origin_of, sign_checkpoint
+from agent.evidence.encoding import sha256_hex
+from agent.evidence.entries import Body, Entry, EntryTime, load_entry
+from agent.evidence.folder import EvidenceFolder
+from agent.evidence.ledger import FIRST_PREV, LedgerWriter
+from agent.evidence.merkle import Tree
+from agent.system.durable import AppendFile, write_atomic
+
+RESERVE_BYTES: Final = 1 << 20
+CHECKPOINT_EVERY_LINES: Final = 16
+
+
+@dataclass(slots=True)
+class Past:
+    """What an existing ledger says, as far as the next run needs it."""
+
+    size: int = 0
+    head: str = FIRST_PREV
+    tree: Tree = field(default_factory=Tree)
+    entries: list[Entry] = field(default_factory=list)
+    tail_cut_bytes: int = 0
+
+
+def read_past(path: Path) -> Past:
+    """Reads the ledger of earlier runs and cuts off a torn last line (durably). Raises FormatError, StorageError.
+
+    Lines are not verified here: their keys are gone, and whoever can alter them can alter this program. Verification
+    belongs to those who hold the trust bundle.
+    """
+    past = Past()
+    if not path.exists():
+        return past
+    good = 0
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                past.tail_cut_bytes = len(line)
+                break
+            good += len(line)
+            _take(past, line[:-1])
+    if past.tail_cut_bytes:
+        with AppendFile(path) as ledger:
+            ledger.cut(good)
+    return past
+
+
+def _take(past: Past, line: bytes) -> None:
+    entry = load_entry(jws.parse(line, jws.LEDGER_TYPE).payload)
+    if entry.seq != past.size or entry.prev != past.head:
+        raise FormatError(
+            f"the ledger on this device is damaged at line {past.size}; keep it and call the administrator"
+        )
+    past.entries.append(entry)
+    past.tree.add(line)
+    past.head = sha256_hex(line)
+    past.size += 1
+
+
+class Journal:
+    """Appends entries; rotates the epoch key every ``epoch_lines`` lines; writes checkpoints."""
+
+    def __init__(
+        self,
+        folder: EvidenceFolder,
+        past: Past,
+        device: str,
+        agency: str,
+        epoch_lines: int,
+        now: Callable[[], EntryTime],
+    ) -> None:
+        """Continues the ledger that ``past`` describes. Raises StorageError."""
+        self.folder = folder
+        self._origin = origin_of(agency, device)
+        self._writer = LedgerWriter(device, past.size, past.head, past.tree)
+        self._file = AppendFile(folder.ledger, 0o640)
+        self._epoch_lines = epoch_lines
+        self._now = now
+        self._reserve = folder.path / "reserve"
+        self._checkpointed = past.size
+        self._keep_reserve()
+
+    @property
+    def size(self) -> int:
+        """Lines in the ledger."""
+        return self._writer.size
+
+    def boot(self, identity: SigningKey, **fields: object) -> None:
+        """Enters ``boot``: signed by the identity key, which is needed no more afterwards."""
+        self._append(self._writer.boot(identity, self._now(), **fields))
+
+    def enter(self, body: Body) -> None:
+        """Enters one entry; returns after fdatasync. Raises StorageError."""
+        self._append(self._writer.entry(body, self._now()))
+        if self._writer.lines_by_key >= self._epoch_lines:
+            self.rotate("lines")
+        elif self.size - self._checkpointed >= CHECKPOINT_EVERY_LINES:
+            self.checkpoint()
+
+    def rotate(self, reason: str) -> None:
+        """Enters ``epoch``: the next key takes over, the current one is dropped. Writes a checkpoint."""
+        self._append(self._writer.next_epoch(reason, self._now()))
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Writes the newest checkpoint, signed by the key in force; durable."""
+        point = Checkpoint(self._origin, self._writer.size, self._writer.tree.root())
+        write_atomic(self.folder.checkpoint, sign_checkpoint(point, self._writer.epoch_key))
+        self._checkpointed = self._writer.size
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _append(self, line: bytes) -> None:
+        try:
+            self._file.append(line + b"\n")
+        except StorageFullError:
+            # The reserve exists for exactly this: the line that says that the disk is full.
+            self._reserve.unlink(missing_ok=True)
+            self._file.append(line + b"\n")
+
+    def _keep_reserve(self) -> None:
+        with suppress(StorageError):  # a full disk is met by refusing to start, not here
+            if not self._reserve.exists():
+                write_atomic(self._reserve, os.urandom(RESERVE_BYTES))
+
+
+def parse_lines(path: Path) -> Iterator[Entry]:
+    """Entries of a ledger, unverified, for showing (``recorder inspect``, ``recorder watch``)."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield load_entry(jws.parse(line[:-1], jws.LEDGER_TYPE).payload)
