@@ -145,6 +145,13 @@ class RegisterError(RecorderError):
     advice = "请先办理归还或停用。 Return or retire the other one first."
 
 
+class UnknownIdError(RegisterError):
+    """No device, dock, officer or certificate of this id is in the register."""
+
+    code = "ER-6002"
+    advice = "请用 provision list 核对编号。 Look the id up with provision list."
+
+
 def tree() -> list[type[RecorderError]]:
     """All error classes, in the order of their codes."""
     found: list[type[RecorderError]] = [RecorderError]

@@ -1,0 +1,121 @@
+"""The agency's policy: safe values to begin with, and the limits within which an administrator may change them."""
+
+from __future__ import annotations
+
+import io
+import wave
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from agent.errors import UsageError
+from agent.evidence.documents import HazardPolicy, HazardZone, NoticePolicy, Policy
+from agent.evidence.encoding import sha256_hex
+
+NOTICE_TEXT: Final = "您好，我们是望花区应急管理局执法人员，现依法对执法过程进行全程录音录像，请您配合。"
+"""R12.1: the default words; they must be what is heard in the notice file."""
+MIB: Final = 1024 * 1024
+_LONGEST_NOTICE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an administrator may set; None leaves a value as it is."""
+
+    notice_text: str | None = None
+    must_be_heard: bool | None = None
+    hazard_max_age_us: int | None = None
+    stale_counts_as_set: bool | None = None
+    assumed_zone: HazardZone | None = None
+    segment_us: int | None = None
+    epoch_lines: int | None = None
+    receipts_needed: int | None = None
+    minimum_free_bytes: int | None = None
+
+
+def default_policy(agency: str, notice: bytes, recipients: list[str]) -> Policy:
+    """The values to begin with, as version 0, which is never signed. ``notice`` is the WAV file's bytes."""
+    return Policy(
+        v=1,
+        type="policy",
+        version=0,
+        agency=agency,
+        issued_us=0,
+        notice=NoticePolicy(check_notice(notice), NOTICE_TEXT, must_be_heard=False),
+        hazard=HazardPolicy(max_age_us=10_000_000, stale_counts_as_set=True),
+        recipients=recipients,
+        segment_us=5_000_000,
+        epoch_lines=256,
+        receipts_needed=1,
+        minimum_free_bytes=200 * MIB,
+    )
+
+
+def check_notice(wav: bytes) -> str:
+    """The digest of a notice that can be played: uncompressed WAV, neither empty nor endless. Raises UsageError."""
+    try:
+        with wave.open(io.BytesIO(wav)) as sound:
+            seconds = sound.getnframes() / sound.getframerate()
+            held = len(sound.readframes(sound.getnframes())) // (sound.getnchannels() * sound.getsampwidth())
+    except (wave.Error, EOFError, ZeroDivisionError) as error:
+        raise UsageError(f"the notice must be an uncompressed WAV file: {error}") from error
+    if not 0.5 <= seconds <= _LONGEST_NOTICE_SECONDS or held != sound.getnframes():
+        raise UsageError(
+            f"the notice must last 0.5 to {_LONGEST_NOTICE_SECONDS:.0f} s and be whole, not {seconds:.2f} s"
+        )
+    return sha256_hex(wav)
+
+
+def changed(policy: Policy, settings: Settings, notice: bytes | None = None) -> Policy:
+    """The policy with these settings, checked against their limits (UsageError). The version is left as it is."""
+    parts: dict[str, Any] = {
+        "notice": replace(
+            policy.notice,
+            **_given(
+                digest=notice and check_notice(notice), text=settings.notice_text, must_be_heard=settings.must_be_heard
+            ),
+        ),
+        "hazard": replace(
+            policy.hazard,
+            **_given(
+                max_age_us=settings.hazard_max_age_us,
+                stale_counts_as_set=settings.stale_counts_as_set,
+                assumed_zone=settings.assumed_zone,
+            ),
+        ),
+    }
+    numbers = _given(
+        segment_us=settings.segment_us,
+        epoch_lines=settings.epoch_lines,
+        receipts_needed=settings.receipts_needed,
+        minimum_free_bytes=settings.minimum_free_bytes,
+    )
+    return checked(replace(policy, **parts, **numbers))
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    # Any, because dataclasses.replace takes fields of every kind; their shape is checked when the policy is signed.
+    return {name: value for name, value in values.items() if value is not None}
+
+
+_LIMITS: Final = {
+    "segment_us": (1_000_000, 60_000_000),
+    "epoch_lines": (1, 65_536),
+    # None would let a device drop evidence that nobody has confirmed (R22).
+    "receipts_needed": (1, 8),
+    "minimum_free_bytes": (MIB, 1024 * 1024 * MIB),
+}
+
+
+def checked(policy: Policy) -> Policy:
+    """The policy itself, if every value is within its limits; raises UsageError naming value and limits."""
+    for name, (low, high) in _LIMITS.items():
+        _require(name, getattr(policy, name), low, high)
+    _require("hazard.max_age_us", policy.hazard.max_age_us, 1_000_000, 600_000_000)
+    if not policy.notice.text.strip():
+        raise UsageError("the notice text must not be empty: R12.1 asks for words that can be checked")
+    return policy
+
+
+def _require(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise UsageError(f"policy {name} must be {low} to {high}, not {value}")
