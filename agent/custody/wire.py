@@ -172,6 +172,8 @@ class DeviceState:
     """Whole lines of the ledger on the device's disk."""
     pending_objects: Count
     pending_bytes: Count
+    window_bytes: Count
+    """Most credit that the device wants outstanding."""
     recorder: Annotated[dict[str, Any], Field(max_length=64)]
     """What the recorder announces of itself; opaque here."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
