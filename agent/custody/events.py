@@ -57,7 +57,7 @@ class ObjectMissing:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRefused:
-    """The dock takes no more ledger lines: the next one does not verify there, or ours is shorter than what it holds."""
+    """The dock takes no more ledger lines: the next one does not verify there, or ours is the shorter one."""
 
     at_line: int
 

@@ -3,9 +3,9 @@
 The only module that imports paho. Every connection is a fresh client with a clean session: nothing of an old connection
 is sent again by itself, because what to resume is for the receiver to say (``have``), not for a library to guess.
 
-Threads: the link has one thread of its own, paho another while connected. paho's callbacks only enqueue. A full inbox can
-neither be waited for there (PUBACKs would stand still, and with them a consumer who waits for room to publish) nor be
-passed over in silence: the connection is ended, counted and reported, and the next one resumes from what is held.
+Threads: the link has one thread of its own, paho another while connected. paho's callbacks only enqueue. A full inbox
+can neither be waited for there (PUBACKs would stand still, and with them a consumer who waits for room to publish)
+nor be passed over in silence: the connection is ended, counted and reported, and the next one resumes from what is held.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class _Connection:
 
 
 class Link:
-    """Keeps one connection to the broker alive, and hands what arrives to a bounded inbox. ``publish`` is thread-safe."""
+    """Keeps one connection to the broker alive, hands what arrives to a bounded inbox. ``publish`` is thread-safe."""
 
     def __init__(self, settings: LinkSettings, will: Will, subscribe: list[str], inbox: queue.Queue[Any]) -> None:
         """Does nothing yet. The inbox's ``maxsize`` must be finite and leave room beside the reserved places."""
@@ -229,7 +229,7 @@ class Link:
             stuck = client.socket()
             if stuck is not None:
                 # A broker that reads nothing would hold loop_stop for ever; without the socket it returns.
-                stuck.shutdown(socket.SHUT_RDWR)
+                stuck.close()
         client.loop_stop()
 
     def _fresh(self) -> _Connection:

@@ -1,4 +1,4 @@
-"""The outbox: what is on disk and not yet in safe hands. The ledger and the object files are the truth; this is an index.
+"""The outbox: what is on disk and not yet in safe hands. Ledger and object files are the truth; this is an index.
 
 A small SQLite (WAL, synchronous FULL) beside the ledger remembers how far the ledger was read, where each line begins,
 and the state of every object. It is filled from ``ledger.jws`` alone: objects become pending with the line that names

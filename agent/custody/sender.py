@@ -1,4 +1,4 @@
-"""What the device publishes next: a state machine over outbox, credit and what the dock says it holds. No clock, no link.
+"""What the device publishes next: a state machine over outbox, credit and what the dock holds. No clock, no link.
 
     DOWN --connected--> ASKING --have of this round--> SENDING
     SENDING --resync asked, or stalled--> ASKING (next round)      any --link lost--> DOWN
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -182,7 +181,7 @@ class Sender:
 
     @property
     def outstanding(self) -> bool:
-        """Whether something was offered to the dock and it has not yet been answered by a receipt or a count of lines."""
+        """Whether something was offered to the dock and not yet answered, by a receipt or a count of lines."""
         return self.phase == "asking" or self.confirmed_lines < self._next_line or self._unanswered()
 
     def _unanswered(self) -> bool:

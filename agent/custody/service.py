@@ -60,7 +60,7 @@ class CustodyService:
         device: str,
         deliver: Callable[[CustodyEvent], None],
     ) -> None:
-        """Opens nothing but the TLS credentials (ConfigError). ``deliver`` is called in the custody thread: enqueue only."""
+        """Opens nothing but the TLS credentials (ConfigError). ``deliver`` runs in the custody thread: enqueue only."""
         self._settings, self._folder, self._device, self._deliver = settings, folder, device, deliver
         self._inbox: queue.Queue[Any] = queue.Queue(INBOX)
         will = Will(str(Topic(Kind.STATE, device)), _offline)
@@ -89,7 +89,7 @@ class CustodyService:
         self._wake()
 
     def released(self, digests: Iterable[str]) -> None:
-        """The recorder has freed objects. The ``released`` line on disk is what counts; this only hastens reading it."""
+        """The recorder has freed objects. What counts is the ``released`` line on disk; this hastens reading it."""
         self._wake()
 
     def announce(self, state: dict[str, Any]) -> None:

@@ -243,7 +243,7 @@ class Have:
     next: Count
     """First ledger line that is not durably held."""
     ledger: Literal["open", "refused"]
-    """Refused: the next line does not verify, or the ledger went back; no more lines are taken before the custodian has looked."""
+    """Refused: the next line does not verify, or the ledger went back. None are taken until a custodian looked."""
     objects: Annotated[list[HeldObject], Field(max_length=MAX_HAVE_OBJECTS)]
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
