@@ -1,0 +1,149 @@
+"""The list of recordings held: small, quick to ask, and rebuilt from the archive whenever it is missing or damaged.
+
+TinyDB behind a storage that replaces its file as a whole: TinyDB's own file storage can be torn by a crash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from tinydb import TinyDB, where
+from tinydb.storages import Storage
+
+from agent.errors import FormatError, StorageError
+from agent.evidence import jws
+from agent.evidence.entries import Close, Entry, Gap, Open, Photo, Segment, load_entry
+from agent.evidence.folder import EvidenceFolder, devices_of
+from agent.system import durable
+
+_TABLE: Final = "recordings"
+
+
+class AtomicStorage(Storage):
+    """TinyDB's storage over one JSON file, written aside, synced and renamed. Raises StorageError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, dict[str, Any]] | None:
+        """The whole content; None when there is no file yet."""
+        try:
+            found: dict[str, dict[str, Any]] = json.loads(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{self._path} cannot be read: {error}") from error
+        return found
+
+    def write(self, data: dict[str, dict[str, Any]]) -> None:
+        """Replaces the content, durably."""
+        durable.write_atomic(self._path, json.dumps(data, ensure_ascii=False).encode(), 0o640)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording as the ledger tells it. Times are microseconds of UTC; nothing personal."""
+
+    device: str
+    recording: str
+    kind: str
+    action: str | None
+    stage: str | None
+    matter: str | None
+    opened_us: int
+    closed_us: int | None = None
+    reason: str | None = None
+    segments: int = 0
+    photos: int = 0
+    gaps: int = 0
+    bytes: int = 0
+
+
+class Catalogue:
+    """Recordings by device and id. One thread uses it. ``apply`` is durable when it returns."""
+
+    def __init__(self, path: Path, archive: Path) -> None:
+        """Opens; rebuilds from the archive when the file is missing, damaged or empty. Raises StorageError."""
+        self._storage_path = path
+        self._rows: dict[tuple[str, str], Recording] = {}
+        self._db = self._open(path)
+        if self._db is None or not self._load():
+            path.unlink(missing_ok=True)
+            self._db = TinyDB(path, storage=AtomicStorage)
+            self.rebuild(archive)
+
+    @staticmethod
+    def _open(path: Path) -> TinyDB | None:
+        try:
+            return TinyDB(path, storage=AtomicStorage) if path.exists() else None
+        except StorageError:  # damaged: it is rebuilt, nothing is lost
+            return None
+
+    def _load(self) -> bool:
+        assert self._db is not None
+        try:
+            rows = [Recording(**row) for row in self._db.table(_TABLE)]
+        except (StorageError, TypeError, AttributeError):  # damaged, or of another version: rebuilt
+            return False
+        self._rows = {(row.device, row.recording): row for row in rows}
+        return bool(rows)
+
+    def recordings(self, device: str | None = None) -> list[Recording]:
+        """All recordings, or one device's, oldest first."""
+        found = [row for row in self._rows.values() if device in (None, row.device)]
+        return sorted(found, key=lambda row: (row.opened_us, row.device, row.recording))
+
+    def apply(self, device: str, entries: Iterable[Entry]) -> None:
+        """Takes in entries that are durable in the archive."""
+        changed = {key for entry in entries if (key := self._enter(device, entry))}
+        if changed:
+            assert self._db is not None
+            table = self._db.table(_TABLE)
+            for key in changed:
+                same = (where("device") == key[0]) & (where("recording") == key[1])
+                table.upsert(asdict(self._rows[key]), same)
+
+    def rebuild(self, archive: Path) -> None:
+        """Makes the catalogue anew from the ledgers in the archive. They were verified before they were written there."""
+        self._rows = {}
+        for folder in devices_of(archive) if archive.is_dir() else []:
+            for line in EvidenceFolder(folder).ledger.read_bytes().split(b"\n")[:-1]:
+                try:
+                    self._enter(folder.name, load_entry(jws.parse(line, jws.LEDGER_TYPE).payload))
+                except FormatError as error:
+                    raise StorageError(f"the ledger of {folder.name} in the archive is damaged: {error}") from error
+        assert self._db is not None
+        table = self._db.table(_TABLE)
+        table.truncate()
+        table.insert_multiple(asdict(row) for row in self._rows.values())
+
+    def _enter(self, device: str, entry: Entry) -> tuple[str, str] | None:
+        body = entry.body
+        if isinstance(body, Open):
+            key = (device, body.recording)
+            shown = (body.kind, body.action, body.stage, body.matter)
+            self._rows[key] = Recording(device, body.recording, *shown, opened_us=entry.time.utc_us)
+            return key
+        if not isinstance(body, Segment | Photo | Gap | Close) or (device, body.recording) not in self._rows:
+            return None
+        key = (device, body.recording)
+        self._rows[key] = _after(self._rows[key], entry)
+        return key
+
+
+def _after(row: Recording, entry: Entry) -> Recording:
+    match entry.body:
+        case Segment(object=ref):
+            return replace(row, segments=row.segments + 1, bytes=row.bytes + ref.size)
+        case Photo(object=ref):
+            return replace(row, photos=row.photos + 1, bytes=row.bytes + ref.size)
+        case Gap():
+            return replace(row, gaps=row.gaps + 1)
+        case Close(reason=reason):
+            return replace(row, closed_us=entry.time.utc_us, reason=reason)
+        case _:
+            return row

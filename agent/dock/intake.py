@@ -1,0 +1,356 @@
+"""The intake of one device: every message is verified before anything is accepted, and claims follow durability.
+
+Pure but for the archive: messages in, messages and reports out; the service publishes them. Anything that does not fit
+(a gap in the lines, an object the ledger does not name, a missing part) is answered by asking for a new round, once;
+what does not verify is quarantined and asked for once more, then refused, so that neither side goes round in circles.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from nacl.signing import SigningKey
+
+from agent.custody import wire
+from agent.custody.wire import Credit, DeviceState, Have, HeldObject, Kind, ObjectClose, ObjectOpen, Topic
+from agent.dock.archive import DeviceArchive, ReceiptBook, Staging, Taken
+from agent.dock.witness import Witness
+from agent.errors import FormatError, TrustError, WireError
+from agent.evidence.encoding import from_b64url, load_object
+from agent.evidence.entries import ObjectRef
+from agent.evidence.receipts import MAX_OBJECTS, Receipt, sign_receipt
+from agent.evidence.shapes import load_shape
+
+STRIKES: Final = 2
+"""Failures of one line or object after which it is refused."""
+RECEIPT_BYTES: Final = 8_388_608
+_FLUSH_LINES: Final = 256
+_MAX_REPEATED: Final = 64
+
+ReportKind = Literal[
+    "docked", "left", "object", "receipt", "cosigned", "resync", "quarantined", "refused", "fork", "rollback", "fault"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something the custodian or the log should know. ``detail`` is English and holds nothing personal."""
+
+    kind: ReportKind
+    device: str
+    detail: str
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A message to the device."""
+
+    topic: Topic
+    payload: bytes
+
+
+Out = Publish | Report
+
+
+@dataclass(frozen=True, slots=True)
+class DockKeys:
+    """Who signs. ``now_us``: the dock's wall clock, microseconds of UTC."""
+
+    dock: str
+    receipt: SigningKey
+    now_us: Callable[[], int]
+
+
+class Intake:
+    """One device's session. Used by one thread. StorageError passes through: the service then drops the session."""
+
+    def __init__(
+        self, archive: DeviceArchive, witness: Witness, book: ReceiptBook, keys: DockKeys, window_bytes: int
+    ) -> None:
+        self.device = archive.device
+        self.state: DeviceState | None = None
+        """What the device last said of itself; None before that and after it left."""
+        self.received_bytes = 0
+        """Of parts, since this session object was made."""
+        self.duplicate_parts = 0
+        self.ledger_refused = False
+        self.window_bytes = window_bytes
+        self.taken: list[Taken] = []
+        """Lines made durable since the service last cleared this; for the catalogue."""
+        self._archive, self._witness, self._book, self._keys = archive, witness, book, keys
+        self._accepted: list[Taken] = []
+        self._charged = self._announced_credit = self._announced_next = 0
+        self._resync_asked = False
+        self._strikes: Counter[str] = Counter()
+        self._refused: set[str] = set()
+        self._note: bytes | None = None
+        self._unreceipted = self._find_unreceipted()
+
+    def close(self) -> None:
+        """Closes the archive's files."""
+        self._archive.close()
+
+    # -- what others ask --------------------------------------------------------------------------------------------
+
+    @property
+    def archive(self) -> DeviceArchive:
+        """The device's part of the archive."""
+        return self._archive
+
+    @property
+    def may_be_taken(self) -> bool:
+        """All that the device says it has is durably here, receipted, and the receipts are entered by it."""
+        state = self.state
+        return (
+            state is not None
+            and state.lines <= self._archive.chain.size
+            and state.pending_objects == 0
+            and not self._archive.wanted
+            and not self._owed()
+        )
+
+    # -- messages ---------------------------------------------------------------------------------------------------
+
+    def handle(self, topic: Topic, payload: bytes) -> list[Out]:
+        """Takes one message in. Raises WireError for one out of shape (nothing has changed then), StorageError."""
+        wire.check_size(topic, payload)
+        if topic.kind is Kind.STATE:
+            return self._on_state(wire.load(DeviceState, payload))
+        if topic.kind is Kind.CHECKPOINT:
+            self._note = payload
+            return self._witness_note()
+        if self.state is not None:
+            self._charged += wire.charge(payload)
+        match topic:
+            case Topic(kind=Kind.LEDGER, number=int(seq)):
+                outs = self._on_line(seq, payload)
+            case Topic(kind=Kind.OPEN, digest=str(digest)):
+                outs = self._on_open(digest, wire.load(ObjectOpen, payload))
+            case Topic(kind=Kind.PART, digest=str(digest), number=int(number)):
+                outs = self._on_part(digest, number, payload)
+            case Topic(kind=Kind.CLOSE, digest=str(digest)):
+                outs = self._on_close(digest, wire.load(ObjectClose, payload))
+            case _:
+                raise WireError(f"a device does not publish {topic.kind}")
+        return outs + self._credit_if_due(self.window_bytes // 4)
+
+    def idle(self) -> list[Out]:
+        """Nothing waits: makes durable what was accepted, signs the receipt that is due, gives the credit back."""
+        self._flush()
+        outs: list[Out] = self._witness_note() if self._note else []
+        while receipt := self._sign_receipt():
+            outs += receipt
+        return outs + self._credit_if_due(1)
+
+    def _on_state(self, state: DeviceState) -> list[Out]:
+        before = self.state
+        if not state.online:
+            if before is None or before.session != state.session:
+                return []  # the will of a connection that has been replaced
+            self.state = None
+            return [Report("left", self.device, "the device has left")]
+        self.state = state
+        if before is not None and (before.session, before.round) == (state.session, state.round):
+            return []
+        arrived = before is None or before.session != state.session
+        return ([Report("docked", self.device, "a session begins")] if arrived else []) + self._begin_round(state)
+
+    def _begin_round(self, state: DeviceState) -> list[Out]:
+        size = self._flush()
+        outs: list[Out] = []
+        if state.lines < size and not self.ledger_refused:
+            self.ledger_refused = True
+            outs.append(Report("rollback", self.device, f"it holds {state.lines} lines, and once held {size}"))
+        self._charged = self._announced_credit = 0
+        self._resync_asked = False
+        while receipt := self._sign_receipt():
+            outs += receipt
+        # Receipts come before the answer, so that the device knows what is safe before it decides what to send.
+        outs += [self._publish(Kind.RECEIPT, self._book.tokens[digest]) for digest in self._owed()[:_MAX_REPEATED]]
+        partial = [self._held(staging) for staging in self._archive.stagings.values() if staging.held]
+        return [*outs, self._have(partial), *self._credit_if_due(1)]
+
+    # -- ledger -----------------------------------------------------------------------------------------------------
+
+    def _on_line(self, seq: int, line: bytes) -> list[Out]:
+        size = self._archive.chain.size
+        if self.ledger_refused:
+            return []
+        if seq > size:
+            return self._resync(f"line {seq} came, {size} is next")
+        if seq < size:
+            return [] if self._archive.same_line(seq, line) else self._fork(seq, line)
+        try:
+            taken = self._archive.accept(line)
+        except (FormatError, TrustError) as error:
+            return self._bad_line(seq, line, str(error))
+        self._accepted.append(taken)
+        if len(self._accepted) >= _FLUSH_LINES:
+            self._flush()
+        return []
+
+    def _fork(self, seq: int, line: bytes) -> list[Out]:
+        self.ledger_refused = True
+        reason = f"another line {seq} than the one held: the ledger has been rewritten"
+        self._archive.quarantine_bytes(f"line-{seq}.jws", line, reason)
+        return [Report("fork", self.device, reason), self._have([])]
+
+    def _bad_line(self, seq: int, line: bytes, error: str) -> list[Out]:
+        reason = f"line {seq} does not verify: {error}"
+        self._archive.quarantine_bytes(f"line-{seq}.jws", line, reason)
+        self._strikes[f"line {seq}"] += 1
+        outs: list[Out] = [Report("quarantined", self.device, reason)]
+        if self._strikes[f"line {seq}"] < STRIKES:
+            return outs + self._resync(reason)
+        self.ledger_refused = True
+        return [*outs, Report("refused", self.device, "no more ledger lines are taken"), self._have([])]
+
+    def _flush(self) -> int:
+        size = self._archive.flush()
+        self.taken += self._accepted
+        self._accepted.clear()
+        return size
+
+    # -- objects ----------------------------------------------------------------------------------------------------
+
+    def _on_open(self, digest: str, opened: ObjectOpen) -> list[Out]:
+        if digest in self._archive.held:
+            return [self._have([HeldObject(digest, "complete", opened.part_bytes)])]
+        if digest in self._refused:
+            return [self._have([HeldObject(digest, "refused", opened.part_bytes)])]
+        ref = self._archive.wanted.get(digest)
+        if ref is None:
+            return self._resync(f"object {digest} is not named by any ledger line held")
+        if (opened.size, opened.form) != (ref.size, ref.form):
+            return self._refuse(ref, f"announced as {opened.size} bytes of {opened.form}, not as in the ledger")
+        self._archive.stage(ref, opened.part_bytes)
+        return []
+
+    def _on_part(self, digest: str, number: int, data: bytes) -> list[Out]:
+        staging = self._archive.stagings.get(digest)
+        if staging is None:
+            if digest in self._archive.held or digest in self._refused:
+                self.duplicate_parts += 1
+                return []
+            return self._resync(f"a part of object {digest} came before its open")
+        if len(data) != wire.part_length(staging.ref.size, staging.part_bytes, number):
+            reason = f"part {number} of object {digest} has {len(data)} bytes"
+            self._archive.quarantine_bytes(f"{digest}.part-{number}", data, reason)
+            return [Report("quarantined", self.device, reason), *self._resync(reason)]
+        if number in staging.held:
+            self.duplicate_parts += 1
+            return []
+        staging.write(number, data)
+        self.received_bytes += len(data)
+        return []
+
+    def _on_close(self, digest: str, closed: ObjectClose) -> list[Out]:
+        staging = self._archive.stagings.get(digest)
+        if staging is None:
+            known = digest in self._archive.held or digest in self._refused
+            return [] if known else self._resync(f"object {digest} was closed before its open")
+        if not staging.whole or closed.parts != staging.count:
+            return self._resync(f"object {digest} was closed with {len(staging.held)} of {staging.count} parts")
+        ref = staging.ref
+        reason = self._archive.finish(staging)
+        if reason is not None:
+            return self._bad_object(ref, reason)
+        self._unreceipted.append(ref)
+        outs: list[Out] = [Report("object", self.device, ref.digest, ref.size)]
+        due = len(self._unreceipted) >= MAX_OBJECTS // 4 or sum(r.size for r in self._unreceipted) >= RECEIPT_BYTES
+        return outs + self._sign_receipt() if due else outs
+
+    def _bad_object(self, ref: ObjectRef, reason: str) -> list[Out]:
+        self._strikes[ref.digest] += 1
+        if self._strikes[ref.digest] >= STRIKES:
+            return self._refuse(ref, reason)
+        return [Report("quarantined", self.device, f"object {ref.digest}: {reason}"), *self._resync(reason)]
+
+    def _refuse(self, ref: ObjectRef, reason: str) -> list[Out]:
+        self._refused.add(ref.digest)
+        report = Report("refused", self.device, f"object {ref.digest}: {reason}")
+        return [report, self._have([HeldObject(ref.digest, "refused", wire.MAX_PART_BYTES)])]
+
+    @staticmethod
+    def _held(staging: Staging) -> HeldObject:
+        return HeldObject(staging.ref.digest, "partial", staging.part_bytes, wire.to_ranges(staging.held))
+
+    # -- receipts and checkpoints -------------------------------------------------------------------------------------
+
+    def _find_unreceipted(self) -> list[ObjectRef]:
+        listed: set[str] = set()
+        for token in self._book.tokens.values():
+            payload = load_object(from_b64url(token.split(b".")[1]))
+            listed |= {ref.digest for ref in load_shape(Receipt, payload).objects}
+        return [ref for digest, ref in self._archive.held.items() if digest not in listed]
+
+    def _owed(self) -> list[str]:
+        """Receipts signed and not yet entered by the device, oldest first."""
+        return [digest for digest in self._book.tokens if digest not in self._archive.receipts_entered]
+
+    def _sign_receipt(self) -> list[Out]:
+        """A receipt for what is held and not yet receipted, unless those are only receipts: that would never end."""
+        if all(ref.digest in self._archive.receipts_entered for ref in self._unreceipted):
+            return []
+        size, listed = self._flush(), self._unreceipted[:MAX_OBJECTS]
+        root = self._archive.chain.tree.root().hex()
+        receipt = Receipt(1, "receipt", self._keys.dock, self.device, listed, size, root, self._keys.now_us())
+        token = sign_receipt(receipt, self._keys.receipt)
+        self._book.enter(token)
+        del self._unreceipted[: len(listed)]
+        report = Report("receipt", self.device, f"{len(listed)} objects, {size} lines", sum(r.size for r in listed))
+        return [self._publish(Kind.RECEIPT, token), report]
+
+    def _witness_note(self) -> list[Out]:
+        note, self._note = self._note, None
+        if note is None or self.ledger_refused:
+            return []
+        self._flush()
+        judged = self._witness.judge(note, self._keys.now_us() // 1_000_000)
+        match judged.outcome:
+            case "early":
+                self._note = note  # its lines may still be under way
+                return []
+            case "stale":
+                return []
+            case "cosigned":
+                self._archive.keep_cosigned(judged.note)
+                return [self._publish(Kind.COSIGNED, judged.note), Report("cosigned", self.device, "checkpoint")]
+            case outcome:
+                self._archive.quarantine_bytes("checkpoint", note, judged.reason)
+                self.ledger_refused = self.ledger_refused or outcome == "fork"
+                return [Report(outcome, self.device, judged.reason)]
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+
+    def _resync(self, why: str) -> list[Out]:
+        """Asks for a new round, once in each."""
+        if self._resync_asked or self.state is None:
+            return []
+        self._resync_asked = True
+        return [Report("resync", self.device, why), self._have([], resync=True)]
+
+    def _have(self, objects: list[HeldObject], resync: bool = False) -> Publish:
+        size, state = self._flush(), self.state
+        session, number = (state.session, state.round) if state else (0, 0)
+        ledger: Literal["open", "refused"] = "refused" if self.ledger_refused else "open"
+        limited = objects[: wire.MAX_HAVE_OBJECTS]
+        have = Have(1, self._keys.dock, session, number, resync, size, ledger, limited)
+        return self._publish(Kind.HAVE, wire.dump(have))
+
+    def _credit_if_due(self, step: int) -> list[Out]:
+        granted = self._charged + min(self.window_bytes, self.state.window_bytes) if self.state else 0
+        behind = granted - self._announced_credit >= step
+        if self.state is None or not (behind or (step == 1 and self._announced_next < self._archive.chain.size)):
+            return []
+        size = self._flush()
+        self._announced_credit, self._announced_next = granted, size
+        credit = Credit(1, self._keys.dock, self.state.session, self.state.round, granted, size)
+        return [self._publish(Kind.CREDIT, wire.dump(credit))]
+
+    def _publish(self, kind: Kind, payload: bytes) -> Publish:
+        return Publish(Topic(kind, self.device), payload)

@@ -1,0 +1,68 @@
+"""Settings of a dock, table ``[dock]`` of the configuration, and the names in its folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Ge, Le
+from pydantic import ConfigDict, Field
+
+
+@dataclass(frozen=True, slots=True)
+class DockSettings:
+    """One docking station: its name, its folders, its broker."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}\z")]
+    """As in its certificate and in the trust bundle."""
+    folder: Path
+    """Holds ``archive/DEVICE/...`` and, on the same file system, staging, quarantine, receipts and the catalogue."""
+    credentials: Path
+    """As ``provision dock add`` wrote it: tls, receipt and witness keys, ca.crt, crl.pem, register.json, trust.json."""
+    host: str = "localhost"
+    port: Annotated[int, Ge(1), Le(65535)] = 8883
+    broker: Literal["external", "auto", "mosquitto", "nats"] = "external"
+    """External: runs as a service of its own. Otherwise the dock starts one for itself (demonstration)."""
+    console: Path | None = None
+    """Unix socket for the console's status; beside the archive when not given."""
+    window_bytes: Annotated[int, Ge(65536)] = 8_388_608
+    """Credit outstanding per device."""
+    budget_bytes: Annotated[int, Ge(65536)] = 67_108_864
+    """Credit outstanding over all devices, shared out evenly."""
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
+
+    @property
+    def archive(self) -> Path:
+        """One evidence folder per device; what ``recorder verify`` reads."""
+        return self.folder / "archive"
+
+    @property
+    def staging(self) -> Path:
+        """Objects not yet whole."""
+        return self.folder / "staging"
+
+    @property
+    def quarantine(self) -> Path:
+        """What did not verify, whole, with the reason."""
+        return self.folder / "quarantine"
+
+    @property
+    def receipts(self) -> Path:
+        """Every receipt this dock has signed."""
+        return self.folder / "receipts"
+
+    @property
+    def witness(self) -> Path:
+        """What this dock has cosigned last, per device."""
+        return self.folder / "witness"
+
+    @property
+    def catalogue(self) -> Path:
+        """The list of recordings; can be rebuilt from the archive."""
+        return self.folder / "catalogue.json"
+
+    @property
+    def console_socket(self) -> Path:
+        """Where the status is served."""
+        return self.console or self.folder / "console.sock"
