@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 from agent.custody import wire
@@ -103,6 +104,10 @@ class CustodyService:
         """Where the offload stood a moment ago."""
         return self._progress
 
+    def status(self) -> dict[str, Any]:
+        """The same, for ``recorder status``."""
+        return asdict(self._progress)
+
     def _wake(self) -> None:
         if not self._woken.is_set():
             self._woken.set()
@@ -146,6 +151,7 @@ class _Worker:
         self._told_ledger: int | None = None
         self._news_at = self._state_at = time.monotonic()
         self._stall_seconds = settings.stall_seconds
+        self._gained: tuple[object, ...] = ()
         self._state_text = b""
 
     def run(self) -> None:
@@ -295,9 +301,12 @@ class _Worker:
 
     def _news(self) -> None:
         self._news_at = time.monotonic()
-        self._stall_seconds = self._settings.stall_seconds
 
     def _check_stall(self) -> None:
+        gained = (self._outbox.totals(), self._sender.confirmed_lines, self._sender.dock)
+        if gained != self._gained:
+            # Only what brings us further resets the patience: a dock that answers for ever without gain is asked less.
+            self._gained, self._stall_seconds = gained, self._settings.stall_seconds
         if self._sender.phase == "down" or time.monotonic() - self._news_at < self._stall_seconds:
             return
         self._sender.trim_done()

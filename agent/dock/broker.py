@@ -1,7 +1,7 @@
 """Brokers for the dock: configurations of mosquitto and of nats-server, and starting one for demonstration and tests.
 
-Both say the same thing: nobody without a certificate of the agency; a device writes under its own ``up/`` and reads under
-its own ``down/``; nobody else does, but the dock. Who a client is comes from its certificate, never from what it says.
+Both say the same thing: nobody without a certificate of the agency; a device writes under its own ``up/`` and reads
+under its own ``down/``; nobody else does, but the dock. Who a client is comes from its certificate, never from what it says.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Broker:
 
 
 def mosquitto_acl(dock: str) -> str:
-    """The access list of the dock's mosquitto. The two pattern lines are all that a device may do with its own topics."""
+    """mosquitto's access list. The first two pattern lines are all that a device may do with its own topics."""
     return f"""\
 # %u is the CN of the client's certificate.
 pattern write {ROOT}/%u/up/#
@@ -72,7 +72,7 @@ topic readwrite {ROOT}/dock/{dock}/state
 
 
 def mosquitto_config(folder: Path, credentials: Path, port: int, address: str | None = None) -> str:
-    """``mosquitto.conf``: TLS 1.3 both ways, CRL, the access list in ``folder``, finite queues, nothing kept on disk."""
+    """``mosquitto.conf``: TLS 1.3 both ways, CRL, access list in ``folder``, finite queues, nothing kept on disk."""
     listener = f"listener {port} {address}" if address else f"listener {port}"
     return f"""\
 per_listener_settings false

@@ -68,7 +68,7 @@ class Catalogue:
     """Recordings by device and id. One thread uses it. ``apply`` is durable when it returns."""
 
     def __init__(self, path: Path, archive: Path) -> None:
-        """Opens; rebuilds when the file is missing, damaged, or not at the archive's last lines. Raises StorageError."""
+        """Opens; rebuilds when the file is missing, damaged or behind the archive. Raises StorageError."""
         self._rows: dict[tuple[str, str], Recording] = {}
         self._lines: dict[str, int] = {}
         self._db = TinyDB(path, storage=AtomicStorage)

@@ -16,7 +16,7 @@ from agent.custody import wire
 from agent.custody.link import RESERVED_SLOTS, Link, LinkDown, LinkSettings, LinkUp, Message, Will
 from agent.custody.wire import DockState, Kind, Topic
 from agent.dock.archive import DeviceArchive, ReceiptBook
-from agent.dock.broker import Broker, start_broker
+from agent.dock.broker import start_broker
 from agent.dock.catalogue import Catalogue
 from agent.dock.console import EventPrinter, event_text
 from agent.dock.intake import DockKeys, Intake, Out, Report
@@ -267,7 +267,7 @@ def _link_settings(settings: DockSettings) -> LinkSettings:
 
 
 def main(settings: DockSettings) -> int:
-    """Runs a dock in this process until SIGTERM or SIGINT; returns 0. Call from the main thread. Errors pass through."""
+    """Runs a dock in this process until SIGTERM or SIGINT; returns 0. Main thread only. Errors pass through."""
     service = DockService(settings, EventPrinter().print)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -277,7 +277,7 @@ def main(settings: DockSettings) -> int:
     signal.signal(signal.SIGINT, stop)
     with ExitStack() as stack:
         if settings.broker != "external":
-            broker: Broker = start_broker(
+            broker = start_broker(
                 settings.broker, settings.folder / "broker", settings.credentials, settings.port
             )
             stack.callback(broker.stop)
