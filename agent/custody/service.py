@@ -33,9 +33,12 @@ from agent.custody.outbox import Outbox
 from agent.custody.sender import Sender
 from agent.custody.settings import CustodySettings
 from agent.custody.wire import Credit, DeviceState, DockState, Have, Kind, Topic
-from agent.errors import BrokerError, RecorderError, StorageError, WireError
+from agent.errors import BrokerError, FormatError, RecorderError, StorageError, WireError
+from agent.evidence import jws
 from agent.evidence.encoding import dump_json, sha256_hex
 from agent.evidence.folder import EvidenceFolder
+from agent.evidence.receipts import Receipt
+from agent.evidence.shapes import load_shape
 from agent.system.logs import logger
 
 INBOX: Final = 512
@@ -226,6 +229,7 @@ class _Worker:
             case Kind.RECEIPT:
                 # A receipt that is entered already stands in the ledger as an object; docks repeat those not entered.
                 if self._outbox.state(sha256_hex(payload)) is None:
+                    self._sender.claimed(_listed(payload))
                     self._deliver(ReceiptArrived(payload))
             case Kind.COSIGNED:
                 self._deliver(CheckpointCosigned(payload))
@@ -337,6 +341,16 @@ class _Worker:
     def _say_goodbye(self) -> None:
         if self._link.connected:
             self._publish(Topic(Kind.STATE, self._device), _offline(self._sender.session), retain=True)
+        self._sender.disconnected()
+
+
+def _listed(token: bytes) -> list[str]:
+    """What a receipt lists, unverified. Raises WireError when it is no receipt at all."""
+    try:
+        payload = jws.parse(token, jws.RECEIPT_TYPE).payload
+        return [ref.digest for ref in load_shape(Receipt, payload).objects]
+    except FormatError as error:
+        raise WireError(f"not a receipt: {error}") from error
 
 
 def _offline(session: int) -> bytes:
