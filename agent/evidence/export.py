@@ -30,7 +30,7 @@ class Exported:
 def export_recording(
     folder: EvidenceFolder, entries: list[Entry], recording: str, identity: pyrage.x25519.Identity, out: Path
 ) -> Exported:
-    """Writes RECORDING.mp4, its photos and particulars into ``out``. Raises FormatError when the recording is not there.
+    """Writes RECORDING.mp4, photos and particulars into ``out``. Raises FormatError when the recording is not there.
 
     Missing or altered objects are left out and named; what is left is still in its right order.
     """

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Final
 
 import pyrage
@@ -174,7 +175,7 @@ def _open_torn(data: bytes, identity: pyrage.x25519.Identity) -> bytes:
 def _unwrap(header: bytes, secret: X25519PrivateKey) -> bytes:
     own = secret.public_key().public_bytes_raw()
     lines = header.split(b"\n")
-    for line, body in zip(lines, lines[1:], strict=False):
+    for line, body in pairwise(lines):
         if line.startswith(b"-> X25519 "):
             share = _from_b64(line[10:])
             wrap = _hkdf(secret.exchange(X25519PublicKey.from_public_bytes(share)), share + own, _WRAP_INFO)
