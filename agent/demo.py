@@ -279,7 +279,7 @@ def hand_over(stage: Stage) -> None:
     stage.wait(
         "everything to be handed over",
         60,
-        lambda now: now["held_objects"] == 0 and now["custody"]["ledger_lines_pending"] == 0,
+        lambda now: now["held_objects"] == 0 and now["docked"] and now["custody"]["ledger_lines_pending"] == 0,
     )
     _wait_witnessed(stage)
     stage.run("agent", "dock", "--config", stage.work / "dock.toml", "status")

@@ -10,6 +10,7 @@ from typing import Any
 from agent.config import RecorderConfig, load
 from agent.errors import RecorderError, StorageError
 from agent.hardware.assembly import open_parts
+from agent.hardware.parts import ClockReading, Parts, PowerReading, TimeSource
 from agent.recorder.credentials import load_assignment, load_credentials
 from agent.rules.explosion import parse_marking
 
@@ -26,7 +27,9 @@ class Row:
 def examine(path: Path) -> list[Row]:
     """All rows; a failure ends what depends on it."""
     rows: list[Row] = []
-    config: RecorderConfig | None = _try(rows, "配置 configuration", lambda: load(path, RecorderConfig), str)
+    config: RecorderConfig | None = _try(
+        rows, "配置 configuration", lambda: load(path, RecorderConfig), lambda one: str(path)
+    )
     if config is None:
         return rows
     credentials = _try(
@@ -44,11 +47,11 @@ def examine(path: Path) -> list[Row]:
         rows,
         "部件 parts",
         lambda: open_parts(config.hardware, config.recorder.evidence),
-        lambda one: str(dict(one.kinds)),
+        _say_kinds,
     )
     if parts is not None:
-        _try(rows, "时钟 clock", parts.clock.read, lambda one: f"{one.source.value}, ± {one.error_us} µs")
-        _try(rows, "电源 power", parts.power.read, str)
+        _try(rows, "时钟 clock", parts.clock.read, _say_clock)
+        _try(rows, "电源 power", parts.power.read, _say_power)
         _try(rows, "存储 storage", parts.storage.free_bytes, lambda free: f"{free / 1e9:.1f} GB")
         parts.close()
     _try(rows, "证据目录 evidence", lambda: _writable(config.recorder.evidence), str)
@@ -60,11 +63,29 @@ def _say_credentials(credentials: Any) -> str:
     return f"{profile.device}, {profile.officer}, policy {credentials.documents.policy.version}"
 
 
+def _say_kinds(parts: Parts) -> str:
+    by_kind: dict[str, list[str]] = {}
+    for part, kind in parts.kinds.items():
+        by_kind.setdefault(kind, []).append(part)
+    return "\n".join(f"{kind}: {', '.join(names)}" for kind, names in by_kind.items())
+
+
+def _say_power(reading: PowerReading) -> str:
+    percent = "?" if reading.percent is None else reading.percent
+    return f"{percent} %, {reading.minutes_left if reading.minutes_left is not None else '?'} min"
+
+
+def _say_clock(reading: ClockReading) -> str:
+    if reading.source is TimeSource.NONE:
+        return "无可信时间源：开始录制时会登记 no trusted time source: recordings will say so"
+    return f"{reading.source.value}, ± {reading.error_us} µs"
+
+
 def _writable(path: Path) -> Path:
     parent = path if path.exists() else path.parent
     if not parent.is_dir():
         raise StorageError(f"{parent} is not a folder")
-    return path
+    return path.resolve()
 
 
 def _try(rows: list[Row], item: str, attempt: Callable[[], Any], say: Callable[[Any], str]) -> Any:

@@ -132,6 +132,7 @@ class Daemon:
         self._poll_hazard()
         if self.parts.dock_contact.active:
             self._feed(machine.DockChanged(True))
+            self._release()
         self._shell.show(self.state.phase)
         notify(READY=1, STATUS="ready")
         log.info("ready", device=self.device, ledger_size=self._opened.journal.size)
@@ -213,7 +214,8 @@ class Daemon:
 
     def _on_button(self, button: str, edge: Edge) -> None:
         if button == "dock":
-            return self._feed(machine.DockChanged(edge.active))
+            self._feed(machine.DockChanged(edge.active))
+            return self._release()
         if button == "hazard":
             return self._poll_hazard()
         self._buttons[button], gesture = on_edge(self._buttons[button], edge)
@@ -359,8 +361,8 @@ class Daemon:
             self._told_empty = False
 
     def _release(self) -> None:
-        """R22: what enough receipts cover may go, once nothing is being recorded."""
-        if self.state.recording is not None:
+        """R22: what enough receipts cover may go, and only in a dock: in the field a second copy does no harm."""
+        if self.state.phase is not machine.Phase.DOCKED:
             return
         for entry in self._opened.book.releasable(self._shell.documents.policy.receipts_needed):
             self._shell.perform(machine.Enter(entry))

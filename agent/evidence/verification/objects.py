@@ -43,11 +43,20 @@ class ObjectCounts:
 
 
 def check_objects(
-    folder: EvidenceFolder, ledger: Ledger, report: Report, identity: pyrage.x25519.Identity | None, progress: Progress
+    folder: EvidenceFolder,
+    ledger: Ledger,
+    report: Report,
+    identity: pyrage.x25519.Identity | None,
+    progress: Progress,
+    in_archive: bool,
 ) -> ObjectCounts:
-    """Reads every object once; findings go into the report."""
+    """Reads every object once; findings go into the report.
+
+    On a device a released object is rightly gone; in an archive it is missing: the archive is where it went.
+    """
     counts = ObjectCounts()
-    released = _released(ledger, report)
+    covered = _released(ledger, report)
+    released = set() if in_archive else covered
     missing: dict[str, list[ObjectRef]] = defaultdict(list)
     recipients: dict[str, int] = {}
     present: dict[str, int] = defaultdict(int)

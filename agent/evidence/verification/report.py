@@ -31,13 +31,12 @@ AXIS_TEXT: Final = {
 }
 
 RULES: Final = {
-    "R6": ("四种记录方式", "four kinds of capture"),
+    "R3": ("全程留痕", "traceable"),
     "R12.1": ("先告知后录制", "notice first"),
     "R12.2": ("要素齐全", "particulars"),
     "R12.3": ("标明地点", "site identified"),
     "R12.4": ("不间断", "unbroken"),
     "R13.1": ("防爆联锁", "explosion interlock"),
-    "R13.2": ("不宜录制内容", "restricted content"),
     "R22": ("不丢失不篡改", "nothing lost, nothing altered"),
 }
 """Rules that verification judges, with their short names."""

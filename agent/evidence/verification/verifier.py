@@ -56,18 +56,19 @@ def verify(path: Path, question: Question, progress: Progress = lambda count: No
     if not devices:
         raise FormatError(f"{path} holds no evidence: no ledger.jws here or one folder down")
     report = Report()
-    report.merge(verify_device(device, question, progress) for device in devices)
+    in_archive = devices != [path]
+    report.merge(verify_device(device, question, in_archive, progress) for device in devices)
     return report
 
 
-def verify_device(path: Path, question: Question, progress: Progress = lambda count: None) -> Report:
+def verify_device(path: Path, question: Question, in_archive: bool, progress: Progress = lambda count: None) -> Report:
     """The numbered steps, for one device."""
     report, folder, trust = Report(), EvidenceFolder(path), question.trust
     # 1 to 3: lines, checkpoints, receipts
     ledger = read_ledger(folder, trust, report)
     recordings = list(recordings_of(ledger.entries).values())
     # 4 and 5: objects, documents
-    counts = check_objects(folder, ledger, report, question.identity, progress)
+    counts = check_objects(folder, ledger, report, question.identity, progress, in_archive)
     documents = read_documents(folder, ledger.entries, trust, report)
     # 6 to 8: certificates and parts, recordings, clocks
     check_certificates(ledger, trust, report)
