@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from rich.table import Table
 
 from agent.config import DockConfig, RecorderConfig, load
-from agent.errors import FormatError, TrustError, UsageError, table
+from agent.errors import TrustError, UsageError, table
 from agent.evidence.documents import TrustBundle
 from agent.evidence.entries import Close, Entry, Open
 from agent.evidence.export import export_recording
@@ -110,7 +110,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         try:
             bar = progress.add_task("", total=total_bytes(arguments.path) or None)
         except OSError as error:
-            raise FormatError(f"{arguments.path}: {error.strerror}") from error
+            raise UsageError(f"{arguments.path}: {error.strerror}") from error
         report = verify(arguments.path, question, lambda count: progress.advance(bar, count))
     if arguments.json:
         _print_json(report.to_json())
@@ -153,7 +153,7 @@ def _entries(path: Path) -> list[Entry]:
     try:
         return list(parse_lines(EvidenceFolder(path).ledger))
     except OSError as error:
-        raise FormatError(f"{path} holds no readable ledger: {error.strerror}") from error
+        raise UsageError(f"{path} holds no readable ledger: {error.strerror}") from error
 
 
 def _export(arguments: argparse.Namespace) -> int:
