@@ -135,9 +135,9 @@ def print_report(report: Report, console: Console) -> None:
     console.print(axes, rules)
     for finding in report.findings:
         rule = f" {finding.rule}" if finding.rule else ""
-        console.print(f"[bold red]✗ {finding.code}[/]{rule} @ {finding.where}: {finding.what}", highlight=False)
+        console.print(f"[bold red]✗ {finding.code}[/]{rule} @ {finding.where}: {finding.what}", highlight=False, soft_wrap=True)
     for unknown, why in report.unknown.items():
-        console.print(f"[yellow]? {unknown.value}[/]: {why}", highlight=False)
+        console.print(f"[yellow]? {unknown.value}[/]: {why}", highlight=False, soft_wrap=True)
     for one in report.devices:
         console.print(
             f"设备 device {one.device}: {one.entries} 条目 entries, {one.recordings} 段记录 recordings, "
@@ -146,6 +146,7 @@ def print_report(report: Report, console: Console) -> None:
             f"未见证 unwitnessed: {one.unwitnessed_entries} 条 entries, {one.unwitnessed_seconds} s"
             + ("; [yellow]模拟硬件 simulated hardware[/]" if one.simulated else ""),
             highlight=False,
+            soft_wrap=True,
         )
 
 
