@@ -107,7 +107,7 @@ def run(out: Path, quick: bool) -> Table:
     seconds = 1.0 if quick else 20.0
     with tempfile.TemporaryDirectory(dir=out) as place:
         base = Path(place).resolve()
-        unit = Unit(base, enrol(base), footage(base / "clip.mp4", 2.0 if quick else 10.0), *SIZE).fresh("unit")
+        unit = Unit(base, enrol(base), footage(base / "clip.mp4", 2.0 if quick else 10.0), *SIZE).fresh("device")
         recorded = _record(unit, seconds)
     call = f"import json; from benchmarks.memory import encoder_alone; print(json.dumps(encoder_alone({int(seconds)})))"
     alone = _child(call)
