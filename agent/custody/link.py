@@ -5,7 +5,7 @@ is sent again by itself, because what to resume is for the receiver to say (``ha
 
 Threads: the link has one thread of its own, paho another while connected. paho's callbacks only enqueue. A full inbox
 can neither be waited for there (PUBACKs would stand still, and with them a consumer who waits for room to publish)
-nor be passed over in silence: the connection is ended, counted and reported, and the next one resumes from what is held.
+nor be passed over in silence: the connection is ended, counted and reported; the next one resumes from what is held.
 """
 
 from __future__ import annotations

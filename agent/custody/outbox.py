@@ -32,6 +32,7 @@ _SCHEMA: Final = """
 CREATE TABLE lines (seq INTEGER PRIMARY KEY, start INTEGER NOT NULL, length INTEGER NOT NULL, digest TEXT NOT NULL);
 CREATE TABLE objects (
     digest TEXT PRIMARY KEY, size INTEGER NOT NULL, form TEXT NOT NULL, seq INTEGER NOT NULL,
+    owed INTEGER NOT NULL, -- 1: a receipt is owed for it; 0: it is itself a receipt
     state TEXT NOT NULL CHECK (state IN ('pending', 'receipted', 'released', 'missing'))
 ) WITHOUT ROWID;
 CREATE INDEX waiting ON objects (seq) WHERE state = 'pending';
@@ -169,8 +170,8 @@ class Outbox:
 
     def _enter(self, entry: Entry, seq: int) -> None:
         for ref in entry_objects(entry):
-            row = (ref.digest, ref.size, ref.form, seq)
-            self._db.execute("INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, 'pending')", row)
+            row = (ref.digest, ref.size, ref.form, seq, not isinstance(entry.body, ReceiptEntry))
+            self._db.execute("INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, 'pending')", row)
         if isinstance(entry.body, ReceiptEntry):
             self._mark("receipted", self._covered(entry.body.object))
         elif isinstance(entry.body, Released):
@@ -215,8 +216,8 @@ class Outbox:
         return [Pending(ObjectRef(digest, size, form), seq) for digest, size, form, seq in rows]
 
     def totals(self) -> tuple[int, int]:
-        """Number and bytes of the objects without a receipt."""
-        sql = "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE state = 'pending'"
+        """Number and bytes of the objects that a receipt is owed for. Receipts are not: that would never end."""
+        sql = "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE state = 'pending' AND owed"
         count, size = self._db.execute(sql).fetchone()
         return count, size
 
@@ -225,6 +226,11 @@ class Outbox:
         row = self._db.execute("SELECT state FROM objects WHERE digest = ?", (digest,)).fetchone()
         found: State | None = None if row is None else row[0]
         return found
+
+    def awaits_receipt(self, digest: str) -> bool:
+        """Whether a receipt is owed for this object and not yet entered."""
+        sql = "SELECT 1 FROM objects WHERE digest = ? AND state = 'pending' AND owed"
+        return self._db.execute(sql, (digest,)).fetchone() is not None
 
     def missing(self, digest: str) -> None:
         """Notes that an object is neither on disk nor released; it is offered no more until the index is rebuilt."""

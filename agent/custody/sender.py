@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -142,6 +143,14 @@ class Sender:
         if held.state != "partial" and self._transfer is not None and self._transfer.ref.digest == held.digest:
             self._drop_transfer()
 
+    def claimed(self, digests: Iterable[str]) -> None:
+        """A receipt, not verified yet, says that these are held: they are not sent in this round.
+
+        Nothing more follows from it. Space is freed by what the recorder enters, and the next round asks again.
+        """
+        for digest in digests:
+            self._learn(HeldObject(digest, "complete", wire.MAX_PART_BYTES))
+
     def credit(self, credit: Credit) -> None:
         """Takes in more credit. Stale or shrinking credit is ignored."""
         if self.phase != "down" and (credit.session, credit.round) == (self.session, self.round):
@@ -185,7 +194,7 @@ class Sender:
         return self.phase == "asking" or self.confirmed_lines < self._next_line or self._unanswered()
 
     def _unanswered(self) -> bool:
-        return self._transfer is not None or any(self._outbox.state(digest) == "pending" for digest in self._done)
+        return self._transfer is not None or any(map(self._outbox.awaits_receipt, self._done))
 
     @staticmethod
     def _cost(out: Outgoing) -> int:
@@ -259,7 +268,7 @@ class Sender:
 
     def trim_done(self) -> None:
         """Forgets objects whose receipt has been entered."""
-        self._done -= {digest for digest in self._done if self._outbox.state(digest) != "pending"}
+        self._done = set(filter(self._outbox.awaits_receipt, self._done))
 
     def damaged(self) -> str | None:
         """The object under way could not be read: leaves it out for this round and returns its digest."""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 from agent.custody import wire
@@ -32,9 +33,12 @@ from agent.custody.outbox import Outbox
 from agent.custody.sender import Sender
 from agent.custody.settings import CustodySettings
 from agent.custody.wire import Credit, DeviceState, DockState, Have, Kind, Topic
-from agent.errors import BrokerError, RecorderError, StorageError, WireError
+from agent.errors import BrokerError, FormatError, RecorderError, StorageError, WireError
+from agent.evidence import jws
 from agent.evidence.encoding import dump_json, sha256_hex
 from agent.evidence.folder import EvidenceFolder
+from agent.evidence.receipts import Receipt
+from agent.evidence.shapes import load_shape
 from agent.system.logs import logger
 
 INBOX: Final = 512
@@ -103,6 +107,10 @@ class CustodyService:
         """Where the offload stood a moment ago."""
         return self._progress
 
+    def status(self) -> dict[str, Any]:
+        """The same, for ``recorder status``."""
+        return asdict(self._progress)
+
     def _wake(self) -> None:
         if not self._woken.is_set():
             self._woken.set()
@@ -146,6 +154,7 @@ class _Worker:
         self._told_ledger: int | None = None
         self._news_at = self._state_at = time.monotonic()
         self._stall_seconds = settings.stall_seconds
+        self._gained: tuple[object, ...] = ()
         self._state_text = b""
 
     def run(self) -> None:
@@ -220,6 +229,7 @@ class _Worker:
             case Kind.RECEIPT:
                 # A receipt that is entered already stands in the ledger as an object; docks repeat those not entered.
                 if self._outbox.state(sha256_hex(payload)) is None:
+                    self._sender.claimed(_listed(payload))
                     self._deliver(ReceiptArrived(payload))
             case Kind.COSIGNED:
                 self._deliver(CheckpointCosigned(payload))
@@ -295,9 +305,12 @@ class _Worker:
 
     def _news(self) -> None:
         self._news_at = time.monotonic()
-        self._stall_seconds = self._settings.stall_seconds
 
     def _check_stall(self) -> None:
+        gained = (self._outbox.totals(), self._sender.confirmed_lines, self._sender.dock)
+        if gained != self._gained:
+            # Only what brings us further resets the patience: a dock that answers for ever without gain is asked less.
+            self._gained, self._stall_seconds = gained, self._settings.stall_seconds
         if self._sender.phase == "down" or time.monotonic() - self._news_at < self._stall_seconds:
             return
         self._sender.trim_done()
@@ -328,6 +341,16 @@ class _Worker:
     def _say_goodbye(self) -> None:
         if self._link.connected:
             self._publish(Topic(Kind.STATE, self._device), _offline(self._sender.session), retain=True)
+        self._sender.disconnected()
+
+
+def _listed(token: bytes) -> list[str]:
+    """What a receipt lists, unverified. Raises WireError when it is no receipt at all."""
+    try:
+        payload = jws.parse(token, jws.RECEIPT_TYPE).payload
+        return [ref.digest for ref in load_shape(Receipt, payload).objects]
+    except FormatError as error:
+        raise WireError(f"not a receipt: {error}") from error
 
 
 def _offline(session: int) -> bytes:

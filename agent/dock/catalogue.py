@@ -21,6 +21,7 @@ from agent.evidence.folder import EvidenceFolder, devices_of
 from agent.system import durable
 
 _TABLE: Final = "recordings"
+_LINES: Final = "lines"
 
 
 class AtomicStorage(Storage):
@@ -67,30 +68,24 @@ class Catalogue:
     """Recordings by device and id. One thread uses it. ``apply`` is durable when it returns."""
 
     def __init__(self, path: Path, archive: Path) -> None:
-        """Opens; rebuilds from the archive when the file is missing, damaged or empty. Raises StorageError."""
-        self._storage_path = path
+        """Opens; rebuilds when the file is missing, damaged or behind the archive. Raises StorageError."""
         self._rows: dict[tuple[str, str], Recording] = {}
-        self._db = self._open(path)
-        if self._db is None or not self._load():
+        self._lines: dict[str, int] = {}
+        self._db = TinyDB(path, storage=AtomicStorage)
+        if not self._load() or self._lines != _lines_in(archive):
+            self._db.close()
             path.unlink(missing_ok=True)
             self._db = TinyDB(path, storage=AtomicStorage)
             self.rebuild(archive)
 
-    @staticmethod
-    def _open(path: Path) -> TinyDB | None:
-        try:
-            return TinyDB(path, storage=AtomicStorage) if path.exists() else None
-        except StorageError:  # damaged: it is rebuilt, nothing is lost
-            return None
-
     def _load(self) -> bool:
-        assert self._db is not None
         try:
             rows = [Recording(**row) for row in self._db.table(_TABLE)]
-        except (StorageError, TypeError, AttributeError):  # damaged, or of another version: rebuilt
+            self._lines = {row["device"]: row["lines"] for row in self._db.table(_LINES)}
+        except (StorageError, TypeError, AttributeError, KeyError, ValueError):  # damaged, or another version: rebuilt
             return False
         self._rows = {(row.device, row.recording): row for row in rows}
-        return bool(rows)
+        return True
 
     def recordings(self, device: str | None = None) -> list[Recording]:
         """All recordings, or one device's, oldest first."""
@@ -98,31 +93,36 @@ class Catalogue:
         return sorted(found, key=lambda row: (row.opened_us, row.device, row.recording))
 
     def apply(self, device: str, entries: Iterable[Entry]) -> None:
-        """Takes in entries that are durable in the archive."""
-        changed = {key for entry in entries if (key := self._enter(device, entry))}
-        if changed:
-            assert self._db is not None
-            table = self._db.table(_TABLE)
-            for key in changed:
-                same = (where("device") == key[0]) & (where("recording") == key[1])
-                table.upsert(asdict(self._rows[key]), same)
+        """Takes in entries that are durable in the archive; those taken in before are passed over."""
+        fresh = [entry for entry in entries if entry.seq >= self._lines.get(device, 0)]
+        if not fresh:
+            return
+        changed = {key for entry in fresh if (key := self._enter(device, entry))}
+        table = self._db.table(_TABLE)
+        for key in changed:
+            same = (where("device") == key[0]) & (where("recording") == key[1])
+            table.upsert(asdict(self._rows[key]), same)
+        # Last: a crash in between leaves too few lines noted, and the next start rebuilds.
+        lines = {"device": device, "lines": self._lines[device]}
+        self._db.table(_LINES).upsert(lines, where("device") == device)
 
     def rebuild(self, archive: Path) -> None:
-        """Makes the catalogue anew from the ledgers in the archive. They were verified before they were written there."""
-        self._rows = {}
+        """Makes the catalogue anew from the archive's ledgers, which were verified before they were written there."""
+        self._rows, self._lines = {}, {}
         for folder in devices_of(archive) if archive.is_dir() else []:
             for line in EvidenceFolder(folder).ledger.read_bytes().split(b"\n")[:-1]:
                 try:
                     self._enter(folder.name, load_entry(jws.parse(line, jws.LEDGER_TYPE).payload))
                 except FormatError as error:
                     raise StorageError(f"the ledger of {folder.name} in the archive is damaged: {error}") from error
-        assert self._db is not None
-        table = self._db.table(_TABLE)
-        table.truncate()
-        table.insert_multiple(asdict(row) for row in self._rows.values())
+        self._db.drop_tables()
+        self._db.table(_TABLE).insert_multiple(asdict(row) for row in self._rows.values())
+        lines = ({"device": device, "lines": count} for device, count in self._lines.items())
+        self._db.table(_LINES).insert_multiple(lines)
 
     def _enter(self, device: str, entry: Entry) -> tuple[str, str] | None:
         body = entry.body
+        self._lines[device] = entry.seq + 1
         if isinstance(body, Open):
             key = (device, body.recording)
             shown = (body.kind, body.action, body.stage, body.matter)
@@ -147,3 +147,9 @@ def _after(row: Recording, entry: Entry) -> Recording:
             return replace(row, closed_us=entry.time.utc_us, reason=reason)
         case _:
             return row
+
+
+def _lines_in(archive: Path) -> dict[str, int]:
+    folders = devices_of(archive) if archive.is_dir() else []
+    counts = {folder.name: EvidenceFolder(folder).ledger.read_bytes().count(b"\n") for folder in folders}
+    return {device: count for device, count in counts.items() if count}

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from cryptography import x509
 from nacl.signing import SigningKey
 
 from agent.custody import wire
@@ -100,6 +101,12 @@ class Intake:
     def archive(self) -> DeviceArchive:
         """The device's part of the archive."""
         return self._archive
+
+    @property
+    def identity(self) -> x509.Certificate | None:
+        """The device's identity certificate, as its ledger shows it."""
+        identity = self._archive.chain.identity
+        return None if identity is None else identity.certificate
 
     @property
     def may_be_taken(self) -> bool:
@@ -322,7 +329,7 @@ class Intake:
                 return [self._publish(Kind.COSIGNED, judged.note), Report("cosigned", self.device, "checkpoint")]
             case outcome:
                 self._archive.quarantine_bytes("checkpoint", note, judged.reason)
-                self.ledger_refused = self.ledger_refused or outcome == "fork"
+                self.ledger_refused = outcome == "fork"
                 return [Report(outcome, self.device, judged.reason)]
 
     # -- answers ----------------------------------------------------------------------------------------------------

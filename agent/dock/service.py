@@ -1,0 +1,283 @@
+"""The dock's process: one thread takes messages in, device by device, and publishes what their intakes answer."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import FrameType
+from typing import Any, Final
+
+from agent.custody import wire
+from agent.custody.link import RESERVED_SLOTS, Link, LinkDown, LinkSettings, LinkUp, Message, Will
+from agent.custody.wire import DockState, Kind, Topic
+from agent.dock.archive import DeviceArchive, ReceiptBook
+from agent.dock.broker import start_broker
+from agent.dock.catalogue import Catalogue
+from agent.dock.console import EventPrinter, event_text
+from agent.dock.intake import DockKeys, Intake, Out, Report
+from agent.dock.register import DeviceRegister
+from agent.dock.settings import DockSettings
+from agent.dock.status import Bay, DockStatus, StatusSocket
+from agent.dock.witness import Witness
+from agent.errors import BrokerError, RecorderError, StorageError, TrustError, WireError
+from agent.evidence.documents import TrustBundle
+from agent.evidence.keys import load_signing_key
+from agent.system import durable
+from agent.system.logs import logger
+
+_PAUSE_SECONDS: Final = 0.05
+"""An empty inbox for this long counts as idle."""
+_LONGEST_UNSETTLED_SECONDS: Final = 0.5
+_STATUS_SECONDS: Final = 0.5
+_LEAST_WINDOW: Final = 1_048_576
+_KEPT_MESSAGES: Final = 50
+_log = logger("dock")
+
+
+class DockService:
+    """One dock. ``run`` works until ``stop``; everything happens in the thread that calls it."""
+
+    def __init__(self, settings: DockSettings, on_report: Callable[[Report], None] = lambda _report: None) -> None:
+        """Reads keys, trust and register; takes the archive's lock. Raises TrustError, StorageError, ConfigError."""
+        self._settings, self._on_report = settings, on_report
+        credentials = settings.credentials
+        with durable.storage_errors(credentials, "reading the credentials in"):
+            self._trust = TrustBundle.from_json((credentials / "trust.json").read_bytes())
+            receipt_key = load_signing_key((credentials / "receipt.key").read_bytes())
+            self._witness_key = load_signing_key((credentials / "witness.key").read_bytes())
+        self._keys = DockKeys(settings.id, receipt_key, lambda: time.time_ns() // 1000)
+        self._register = DeviceRegister(credentials, self._trust)
+        for folder in (settings.folder, settings.archive, settings.staging, settings.quarantine, settings.receipts):
+            durable.make_private_folder(folder)
+        self._lock = durable.lock_folder(settings.folder)
+        self._catalogue = Catalogue(settings.catalogue, settings.archive)
+        capacity = settings.budget_bytes // wire.CHARGE_FLOOR_BYTES * 2 + RESERVED_SLOTS * 4
+        self._inbox: queue.Queue[Any] = queue.Queue(capacity)
+        will = Will(str(Topic(Kind.DOCK_STATE, settings.id)), self._state(online=False))
+        self._link = Link(_link_settings(settings), will, [wire.up_filter()], self._inbox)
+        self._stop = threading.Event()
+        self._intakes: dict[str, Intake] = {}
+        self._unsettled: dict[str, float] = {}
+        self._refused: dict[str, str] = {}
+        self._meters: dict[str, _Meter] = {}
+        self._messages: deque[str] = deque(maxlen=_KEPT_MESSAGES)
+        self._status_at = 0.0
+        self._status = DockStatus(1, settings.id, False, [], [])
+
+    def stop(self) -> None:
+        """Asks ``run`` to end; any thread, or a signal handler."""
+        self._stop.set()
+
+    def status(self) -> DockStatus:
+        """A recent snapshot; any thread."""
+        return self._status
+
+    def run(self) -> None:
+        """Takes evidence in until ``stop``. What was claimed is durable whenever this ends, and however."""
+        socket_ = StatusSocket(self._settings.console_socket, self.status)
+        socket_.start()
+        self._link.start()
+        try:
+            while not self._stop.is_set():
+                self._turn()
+        finally:
+            self._say_goodbye()
+            self._link.stop()
+            socket_.stop()
+            for intake in self._intakes.values():
+                intake.close()
+            self._lock.release()
+
+    def _turn(self) -> None:
+        try:
+            event = self._inbox.get(timeout=_PAUSE_SECONDS)
+        except queue.Empty:
+            self._settle(time.monotonic())
+        else:
+            self._handle(event)
+            self._settle(time.monotonic() - _LONGEST_UNSETTLED_SECONDS)
+        if time.monotonic() - self._status_at >= _STATUS_SECONDS:
+            self._housekeeping()
+
+    # -- messages ---------------------------------------------------------------------------------------------------
+
+    def _handle(self, event: object) -> None:
+        match event:
+            case LinkUp(session):
+                self._publish(Topic(Kind.DOCK_STATE, self._settings.id), self._state(online=True)(session), retain=True)
+            case LinkDown(reason):
+                _log.warning("link down", reason=reason)
+                for intake in self._intakes.values():
+                    intake.state = None  # whoever is still there says so again when the link is back
+            case Message(name, payload):
+                self._take(name, payload)
+
+    def _take(self, name: str, payload: bytes) -> None:
+        try:
+            topic = wire.parse_topic(name)
+            intake = self._intake(topic.owner)
+            if intake is not None:
+                self._unsettled.setdefault(topic.owner, time.monotonic())
+                self._guard(intake, lambda: intake.handle(topic, payload))
+                if topic.kind is Kind.STATE:
+                    self._share_out()
+        except WireError as error:
+            _log.warning("message refused", topic=name[:200], error=str(error))
+
+    def _guard(self, intake: Intake, work: Callable[[], list[Out]]) -> None:
+        """Runs one intake's work; trouble with its storage ends its session, not the dock."""
+        try:
+            self._carry_out(work())
+            self._catalogue.apply(intake.device, [taken.entry for taken in intake.taken])
+            intake.taken.clear()
+        except StorageError as error:
+            self._report(Report("fault", intake.device, f"{error.code} {error}"))
+            self._drop(intake)
+
+    def _drop(self, intake: Intake) -> None:
+        # What was not durable was not claimed; the device is asked anew, from what the disk holds.
+        intake.close()
+        self._intakes.pop(intake.device, None)
+        self._unsettled.pop(intake.device, None)
+
+    def _intake(self, device: str) -> Intake | None:
+        found = self._intakes.get(device)
+        why = self._register.why_not(device, found.identity if found else None)
+        if why is not None:
+            self._refuse(device, why)
+            return None
+        self._refused.pop(device, None)
+        if found is None:
+            found = self._open_intake(device)
+        return found
+
+    def _refuse(self, device: str, why: str) -> None:
+        if self._refused.get(device) != why:
+            self._refused[device] = why
+            self._report(Report("refused", device, why))
+
+    def _open_intake(self, device: str) -> Intake | None:
+        try:
+            archive = DeviceArchive(self._settings, device, self._trust)
+            witness = Witness(self._settings.witness, self._trust.agency, self._settings.id, self._witness_key, archive)
+            book = ReceiptBook(self._settings, device)
+            intake = Intake(archive, witness, book, self._keys, self._settings.window_bytes)
+        except RecorderError as error:
+            # Our own archive of this device cannot be trusted as it is: nothing is taken onto it.
+            self._refuse(device, f"its archive here cannot be opened: {error.code} {error}")
+            return None
+        self._intakes[device] = intake
+        return intake
+
+    def _share_out(self) -> None:
+        online = [intake for intake in self._intakes.values() if intake.state is not None]
+        share = self._settings.budget_bytes // max(1, len(online))
+        for intake in online:
+            intake.window_bytes = max(_LEAST_WINDOW, min(self._settings.window_bytes, share))
+
+    def _settle(self, older_than: float) -> None:
+        for device in [name for name, since in self._unsettled.items() if since <= older_than]:
+            del self._unsettled[device]
+            intake = self._intakes[device]
+            self._guard(intake, intake.idle)
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, outs: list[Out]) -> None:
+        for out in outs:
+            if isinstance(out, Report):
+                self._report(out)
+            else:
+                self._publish(out.topic, out.payload)
+
+    def _publish(self, topic: Topic, payload: bytes, retain: bool = False) -> None:
+        try:
+            self._link.publish(str(topic), payload, retain=retain)
+        except BrokerError as error:
+            # Nothing is lost: receipts not entered are published again in the device's next round.
+            self._link.reconnect(str(error))
+
+    def _report(self, report: Report) -> None:
+        level = _log.warning if report.kind in ("quarantined", "refused", "fork", "rollback", "fault") else _log.info
+        level(report.kind, device=report.device, detail=report.detail, size_bytes=report.bytes)
+        if report.kind not in ("object", "receipt"):
+            self._messages.append(event_text(report).plain[:500])
+        self._on_report(report)
+
+    def _state(self, online: bool) -> Callable[[int], bytes]:
+        return lambda session: wire.dump(DockState(1, self._settings.id, session, online))
+
+    def _say_goodbye(self) -> None:
+        for intake in list(self._intakes.values()):
+            self._guard(intake, intake.idle)
+        if self._link.connected:
+            self._publish(Topic(Kind.DOCK_STATE, self._settings.id), self._state(online=False)(0), retain=True)
+
+    # -- status -----------------------------------------------------------------------------------------------------
+
+    def _housekeeping(self) -> None:
+        self._status_at = time.monotonic()
+        try:
+            if self._register.refresh():
+                self._refused.clear()
+        except TrustError as error:
+            _log.error("register", error=str(error), code=error.code)
+        bays = [self._bay(intake) for _, intake in sorted(self._intakes.items())]
+        self._status = DockStatus(1, self._settings.id, self._link.connected, bays, list(self._messages))
+
+    def _bay(self, intake: Intake) -> Bay:
+        state, archive = intake.state, intake.archive
+        speed = self._meters.setdefault(intake.device, _Meter()).speed(intake.received_bytes)
+        return Bay(
+            intake.device,
+            online=state is not None,
+            lines=archive.chain.size,
+            objects=len(archive.held),
+            received_bytes=intake.received_bytes,
+            bytes_per_second=speed,
+            pending_objects=state.pending_objects if state else 0,
+            pending_bytes=state.pending_bytes if state else 0,
+            refused=intake.ledger_refused,
+            may_be_taken=intake.may_be_taken,
+        )
+
+
+class _Meter:
+    """Bytes per second between two looks."""
+
+    def __init__(self) -> None:
+        self._bytes, self._at = 0, time.monotonic()
+
+    def speed(self, total: int) -> int:
+        now = time.monotonic()
+        grown, passed = max(0, total - self._bytes), max(1e-3, now - self._at)
+        self._bytes, self._at = total, now
+        return int(grown / passed)
+
+
+def _link_settings(settings: DockSettings) -> LinkSettings:
+    folder = settings.credentials
+    tls = (folder / "tls.key", folder / "tls.crt", folder / "ca.crt")
+    return LinkSettings(settings.host, settings.port, settings.id, *tls, backoff_last_seconds=5.0)
+
+
+def main(settings: DockSettings) -> int:
+    """Runs a dock in this process until SIGTERM or SIGINT; returns 0. Main thread only. Errors pass through."""
+    service = DockService(settings, EventPrinter().print)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        service.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    with ExitStack() as stack:
+        if settings.broker != "external":
+            broker = start_broker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
+            stack.callback(broker.stop)
+        service.run()
+    return 0
