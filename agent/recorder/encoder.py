@@ -77,8 +77,6 @@ class Encoder:
             "maxrate": str(settings.maximum_bit_rate),
             "bufsize": str(settings.maximum_bit_rate),
             "forced-idr": "1",
-            # A blue light must not make every frame a key frame: each would be a fragment, and a sync, of its own.
-            "sc_threshold": "0",
         }
         stream = self._container.add_stream("libx264", rate=camera.frames_per_second, options=options)
         stream.width, stream.height, stream.pix_fmt = camera.width, camera.height, "yuv420p"
