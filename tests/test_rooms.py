@@ -48,7 +48,8 @@ def test_a_broken_contract_is_noticed_by_its_name(tmp_path: Path, contract: str)
     folder = copy(tmp_path)
     file, line = BREACHES[contract]
     path = folder / file
-    path.write_text(path.read_text().replace("from __future__ import annotations\n", f"from __future__ import annotations\n{line}\n", 1))
+    first = "from __future__ import annotations\n"
+    path.write_text(path.read_text().replace(first, f"{first}{line}\n", 1))
     done = lint(folder)
     assert done.returncode == 1
     assert f"{contract} BROKEN" in done.stdout
@@ -57,4 +58,5 @@ def test_a_broken_contract_is_noticed_by_its_name(tmp_path: Path, contract: str)
 def test_every_contract_has_its_breach() -> None:
     """A contract that nobody has tried to break is not known to bite."""
     text = (ROOT / "pyproject.toml").read_text()
-    assert {line.split('"')[1] for line in text.splitlines() if line.startswith("name = ")} - {"enforcement-recorder"} == set(BREACHES)
+    names = {line.split('"')[1] for line in text.splitlines() if line.startswith("name = ")}
+    assert names - {"enforcement-recorder"} == set(BREACHES)
