@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from rich.table import Table
 
 from agent.config import DockConfig, RecorderConfig, load
-from agent.errors import FormatError, TrustError, UsageError, table
+from agent.errors import TrustError, UsageError, table
 from agent.evidence.documents import TrustBundle
 from agent.evidence.entries import Close, Entry, Open
 from agent.evidence.export import export_recording
@@ -110,7 +110,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         try:
             bar = progress.add_task("", total=total_bytes(arguments.path) or None)
         except OSError as error:
-            raise FormatError(f"{arguments.path}: {error.strerror}") from error
+            raise UsageError(f"{arguments.path}: {error.strerror}") from error
         report = verify(arguments.path, question, lambda count: progress.advance(bar, count))
     if arguments.json:
         _print_json(report.to_json())
@@ -135,9 +135,9 @@ def print_report(report: Report, console: Console) -> None:
     console.print(axes, rules)
     for finding in report.findings:
         rule = f" {finding.rule}" if finding.rule else ""
-        console.print(f"[bold red]✗ {finding.code}[/]{rule} @ {finding.where}: {finding.what}", highlight=False)
+        console.print(f"[bold red]✗ {finding.code}[/]{rule} @ {finding.where}: {finding.what}", highlight=False, soft_wrap=True)
     for unknown, why in report.unknown.items():
-        console.print(f"[yellow]? {unknown.value}[/]: {why}", highlight=False)
+        console.print(f"[yellow]? {unknown.value}[/]: {why}", highlight=False, soft_wrap=True)
     for one in report.devices:
         console.print(
             f"设备 device {one.device}: {one.entries} 条目 entries, {one.recordings} 段记录 recordings, "
@@ -146,6 +146,7 @@ def print_report(report: Report, console: Console) -> None:
             f"未见证 unwitnessed: {one.unwitnessed_entries} 条 entries, {one.unwitnessed_seconds} s"
             + ("; [yellow]模拟硬件 simulated hardware[/]" if one.simulated else ""),
             highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -153,7 +154,7 @@ def _entries(path: Path) -> list[Entry]:
     try:
         return list(parse_lines(EvidenceFolder(path).ledger))
     except OSError as error:
-        raise FormatError(f"{path} holds no readable ledger: {error.strerror}") from error
+        raise UsageError(f"{path} holds no readable ledger: {error.strerror}") from error
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ court's expert would call, and looks at what they print.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import signal
@@ -36,6 +37,7 @@ class Stage:
     """Folders and running processes of the demonstration."""
 
     root: Path
+    broker: str = "auto"
     processes: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
     step: int = 0
 
@@ -107,7 +109,9 @@ class Stage:
 
 def main() -> int:
     """Runs the demonstration; 0 when every step showed what it should."""
-    stage = Stage(Path("build/demo").resolve())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--broker", choices=["auto", "mosquitto", "nats"], default="auto", help="auto: mosquitto if it is there")
+    stage = Stage(Path("build/demo").resolve(), parser.parse_args().broker)
     shutil.rmtree(stage.root, ignore_errors=True)
     for folder in (stage.work, stage.root / "archive", stage.root / "trust", stage.root / "keys", stage.work / "dock"):
         folder.mkdir(parents=True)
@@ -181,7 +185,7 @@ def processes(stage: Stage) -> None:
     stage.title("启动消息代理、采集站、记录仪（双向 TLS）", "Broker, dock and recorder, TLS both ways")
     port = _free_port()
     (stage.work / "dock.toml").write_text(
-        f'[dock]\nid = "{DOCK}"\nfolder = "dock"\ncredentials = "dock-credentials"\nbroker = "auto"\nport = {port}\n'
+        f'[dock]\nid = "{DOCK}"\nfolder = "dock"\ncredentials = "dock-credentials"\nbroker = "{stage.broker}"\nport = {port}\n'
     )
     stage.config.write_text(
         "[recorder]\n"
@@ -198,7 +202,8 @@ def processes(stage: Stage) -> None:
     stage.wait(
         "the recorder to be ready and connected", 60, lambda now: bool(now["custody"] and now["custody"]["connected"])
     )
-    print(f"  代理 broker: {'mosquitto' if _mosquitto() else 'nats-server'}, 端口 port {port}")
+    broker = "mosquitto" if _mosquitto() and stage.broker != "nats" else "nats-server"
+    print(f"  代理 broker: {broker}, 端口 port {port}")
     print("  本机演示使用模拟摄像头与扬声器（真实街景片段循环播放；播放内容写入 work/speaker.wav），账本如实注明。")
     print(
         "  Simulated camera (real street footage, looped) and speaker (what is played goes to work/speaker.wav); the ledger says so."

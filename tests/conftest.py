@@ -1,13 +1,22 @@
-"""For the whole suite: skipped lanes are printed, and in CI a lane that could have run but was skipped is a failure."""
+"""For the whole suite: one small agency made by the real provisioning, and no lane skipped in silence.
+
+In CI a lane that could have run but was skipped is a failure.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from lanes import CI_LANES_WITHOUT, lanes
+from samples import Enrolled, enrol
+
+settings.register_profile("suite", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 RUN_BY_RIG = "test_rigs.py"
 """Starts other lanes inside their rigs; what it runs there is skipped outside, and rightly so."""
@@ -35,3 +44,9 @@ def _missed(skipped: list[pytest.TestReport], passed: set[str]) -> set[str]:
         if name not in CI_LANES_WITHOUT and not inside and (name not in lanes() or lanes()[name] is None):
             found.add(name)
     return found
+
+
+@pytest.fixture(scope="session")
+def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Enrolled]:
+    """Agency ``sample``, devices er-1 and er-2, docks dock-1 and dock-2."""
+    yield enrol(tmp_path_factory.mktemp("enrolled"))

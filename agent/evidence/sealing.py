@@ -136,12 +136,14 @@ def whole_bytes(start: bytes, size: int) -> int:
         header = header_bytes(start)
     except FormatError:
         return 0
-    return header + max(0, size - header) // (CHUNK_BYTES + TAG_BYTES) * (CHUNK_BYTES + TAG_BYTES)
+    if size < header:
+        return 0
+    return header + (size - header) // (CHUNK_BYTES + TAG_BYTES) * (CHUNK_BYTES + TAG_BYTES)
 
 
 def stanza_count(start: bytes) -> int:
     """How many recipients can open the file, as its header says (verification, axis confidentiality)."""
-    header = start[: header_bytes(start)]
+    header = start[: header_bytes(start) - 16]  # without the nonce, which is random
     return header.count(b"\n-> ")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyrage
 
-from agent.errors import FormatError
+from agent.errors import UsageError
 from agent.evidence.documents import TrustBundle
 from agent.evidence.entries import Refused
 from agent.evidence.folder import EvidenceFolder, devices_of
@@ -47,14 +47,14 @@ def total_bytes(path: Path) -> int:
 
 
 def verify(path: Path, question: Question, progress: Progress = lambda count: None) -> Report:
-    """Judges a device folder or an archive. Raises TrustError (trust file), FormatError (no evidence there)."""
+    """Judges a device folder or an archive. Raises TrustError (trust file), UsageError (no evidence there)."""
     question.trust.root()
     try:
         devices = devices_of(path)
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     if not devices:
-        raise FormatError(f"{path} holds no evidence: no ledger.jws here or one folder down")
+        raise UsageError(f"{path} holds no evidence: no ledger.jws here or one folder down")
     report = Report()
     in_archive = devices != [path]
     report.merge(verify_device(device, question, in_archive, progress) for device in devices)
