@@ -200,7 +200,8 @@ def test_a_dock_that_starts_anew_takes_up_its_staging(road: Road) -> None:
     road.intake = road.new_intake()
     road.connect()
     road.finish()
-    topics = [str(out.topic) for out in road.published if out.topic.kind is Kind.PART and out.topic.digest in archived(road.settings)]
+    media = archived(road.settings)
+    topics = [str(out.topic) for out in road.published if out.topic.kind is Kind.PART and out.topic.digest in media]
     assert len(topics) - len(set(topics)) <= 1
     check_everything(road.unit, road.settings)
 

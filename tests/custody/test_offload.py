@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Station
-from custody_rig import Unit, archived, archived_lines, check_everything, wait_for
+from custody_rig import Station, Unit, archived, archived_lines, check_everything, wait_for
 
 from agent.custody.events import CheckpointCosigned, DockSeen, LinkChanged, ObjectRefused
 from agent.custody.service import CustodyService
