@@ -187,11 +187,11 @@ def alsa(config: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "command",
-    [["aplay", "-D", "default"], ["aplay", "-D", "speaker"], ["arecord", "-D", "default"], ["arecord", "-D", "microphone"]],
-)  # fmt: skip
-def test_alsa_finds_its_way_as_far_as_the_board_that_is_not_here(command: list[str]) -> None:
-    found = alsa(FILES / "alsa" / "asound.conf", *command, "-d", "1", "/dev/null")
+    ("program", "name"),
+    [("aplay", "default"), ("aplay", "speaker"), ("arecord", "default"), ("arecord", "microphone")],
+)
+def test_alsa_finds_its_way_as_far_as_the_board_that_is_not_here(program: str, name: str) -> None:
+    found = alsa(FILES / "alsa" / "asound.conf", program, "-D", name, "-d", "1", "/dev/null")
     if found.returncode == 0:
         return  # the board is here
     assert "Cannot get card index for sndrpigooglevoi" in found.stderr
