@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from agent.custody.events import CustodyEvent, ReceiptArrived
 from agent.custody.service import CustodyService
 from agent.custody.settings import CustodySettings
@@ -42,8 +45,6 @@ from agent.evidence.sealing import recipient_key, seal
 from agent.recorder.journal import Journal, Past
 from agent.recorder.release import ReceiptBook
 from agent.system import durable
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from provisioning.agency import Agency, Founding, found
 from provisioning.credentials import DeviceOrder, DockOrder, add_dock, enrol_device, refresh
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections import deque
 from pathlib import Path
 
 import pytest
 from custody_rig import DOCK, Unit, archived, check_everything, trust_of
+from nacl.signing import SigningKey
 
 from agent.custody import wire
 from agent.custody.outbox import Outbox
@@ -24,7 +26,6 @@ from agent.evidence.entries import ReceiptEntry
 from agent.evidence.jws import RECEIPT_TYPE, sign
 from agent.evidence.keys import load_signing_key
 from agent.evidence.receipts import read_receipt
-from nacl.signing import SigningKey
 
 PART = 65_536
 
@@ -70,10 +71,8 @@ class Road:
         self.say_state()
 
     def up(self, topic: Topic, payload: bytes) -> None:
-        try:
+        with contextlib.suppress(WireError):
             self.down(self.intake.handle(topic, payload))
-        except WireError:
-            pass
 
     def down(self, outs: list[Out]) -> None:
         resync = False
