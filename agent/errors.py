@@ -158,3 +158,12 @@ def tree() -> list[type[RecorderError]]:
     for known in found:
         found.extend(known.__subclasses__())
     return sorted(found, key=lambda kind: kind.code)
+
+
+def table() -> str:
+    """The table of all errors, as Markdown: code, exit code, name, meaning, advice."""
+    rows = ["| Code | Exit | Error | Meaning | Advice |", "|---|---|---|---|---|"]
+    for kind in tree():
+        meaning = (kind.__doc__ or "").split("\n")[0]
+        rows.append(f"| {kind.code} | {kind.exit_code} | {kind.__name__} | {meaning} | {kind.advice} |")
+    return "\n".join(rows) + "\n"

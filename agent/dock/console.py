@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Final
 
 from rich.console import Console, Group
@@ -50,7 +51,7 @@ def bay_table(status: DockStatus) -> Group:
             f"{bay.pending_objects} / {decimal(bay.pending_bytes)}",
             _progress(bay),
         )
-    return Group(table, *(Text(message) for message in status.messages[-10:]))
+    return Group(table, *(Text(message) for message, _ in groupby(status.messages[-20:])))
 
 
 def _state(bay: Bay) -> Text:

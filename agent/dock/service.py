@@ -277,9 +277,7 @@ def main(settings: DockSettings) -> int:
     signal.signal(signal.SIGINT, stop)
     with ExitStack() as stack:
         if settings.broker != "external":
-            broker = start_broker(
-                settings.broker, settings.folder / "broker", settings.credentials, settings.port
-            )
+            broker = start_broker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
             stack.callback(broker.stop)
         service.run()
     return 0

@@ -88,7 +88,7 @@ def open_note(note: bytes) -> SignedNote:
     except (ValueError, binascii.Error) as error:
         raise FormatError(f"not a signed checkpoint: {error}") from error
     canonical = checkpoint.text() == text + "\n" and tail.endswith("\n") and len(checkpoint.root) == 32
-    if not canonical or not 1 <= len(signatures) <= MAX_SIGNATURES:
+    if not canonical or not origin or checkpoint.size < 0 or not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise FormatError("not a signed checkpoint")
     return SignedNote(checkpoint, signatures)
 

@@ -100,7 +100,7 @@ def _safe_int(text: str) -> int:
 
 
 def _check(value: Json, depth: int) -> None:
-    if depth > MAX_DEPTH:
+    if depth >= MAX_DEPTH and isinstance(value, Mapping | list | tuple):
         raise FormatError(f"JSON nested deeper than {MAX_DEPTH}")
     if isinstance(value, Mapping):
         for key, inner in value.items():

@@ -149,6 +149,8 @@ class FragmentReader:
 
     def _other(self, kind: bytes, whole: bytes) -> None:
         if kind == b"moof":
+            if self._moof:
+                raise FormatError("a description without its media data")
             self._moof = whole
         elif kind in (b"ftyp", b"moov"):
             # Plain concatenation of segments repeats the same initialisation part; another one would be another film.

@@ -88,6 +88,8 @@ def check_detached(message: bytes, signature: bytes, public_key: bytes) -> None:
     # libsodium's verify refuses small-order and non-canonical points; asking first gives the reason a name.
     if not _is_sound(public_key):
         raise SignatureError("not a valid Ed25519 public key")
+    if len(signature) != 64:
+        raise SignatureError("an Ed25519 signature has 64 bytes")
     try:
         VerifyKey(public_key).verify(message, signature)
     except BadSignatureError as error:

@@ -71,8 +71,8 @@ class ChainState:
         return self.identity
 
     def _take(self, line: bytes, entry: Entry, identity: Identity) -> None:
+        self.keys = self.keys.after(entry.body)  # first, since it refuses a key that is spelled wrongly
         self.device, self.identity = entry.device, identity
-        self.keys = self.keys.after(entry.body)
         self.head = sha256_hex(line)
         self.tree.add(line)
         self.size += 1

@@ -64,7 +64,9 @@ def _split(size: int) -> int:
 
 
 def inclusion_proof(leaves: list[bytes], index: int) -> list[bytes]:
-    """RFC 6962 audit path of leaf ``index`` among these leaf hashes, lowest node first."""
+    """RFC 6962 audit path of leaf ``index`` among these leaf hashes, lowest node first. Raises FormatError."""
+    if not 0 <= index < len(leaves):
+        raise FormatError("leaf index outside the tree")
     if len(leaves) == 1:
         return []
     half = _split(len(leaves))

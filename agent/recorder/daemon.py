@@ -22,6 +22,7 @@ from agent.recorder.control import ControlServer, Request
 from agent.recorder.credentials import load_assignment, load_credentials, load_documents
 from agent.recorder.feedback import PHASE_TEXT
 from agent.recorder.gestures import Gesture, GestureState, on_edge, on_time
+from agent.recorder.release import keep_cosigned
 from agent.recorder.settings import RecorderSettings
 from agent.recorder.shell import Shell
 from agent.recorder.start import adopt, open_evidence
@@ -51,6 +52,13 @@ class ReceiptArrived:
     """A dock's receipt, not yet judged."""
 
     token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CosignedArrived:
+    """A checkpoint that a dock has cosigned, not yet judged."""
+
+    note: bytes
 
 
 class Custody(Protocol):
@@ -96,7 +104,7 @@ class Daemon:
         self.custody: Custody | None = None
         self._buttons = {"record": GestureState(), "photo": GestureState()}
         self._scripted: list[tuple[int, Drivable, bool]] = []
-        self._stopping = False
+        self._stopping = self._told_empty = False
         self._next_second_ns = 0
         self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         self._clock = self.parts.clock.read()
@@ -124,6 +132,7 @@ class Daemon:
         self._poll_hazard()
         if self.parts.dock_contact.active:
             self._feed(machine.DockChanged(True))
+            self._release()
         self._shell.show(self.state.phase)
         notify(READY=1, STATUS="ready")
         log.info("ready", device=self.device, ledger_size=self._opened.journal.size)
@@ -177,6 +186,8 @@ class Daemon:
                 self._answer(request)
             case ReceiptArrived(token):
                 self._on_receipt(token)
+            case CosignedArrived(note):
+                self._on_cosigned(note)
             case "stop":
                 self._stopping = True
                 self._feed(machine.StopAsked("shutdown"))
@@ -203,7 +214,8 @@ class Daemon:
 
     def _on_button(self, button: str, edge: Edge) -> None:
         if button == "dock":
-            return self._feed(machine.DockChanged(edge.active))
+            self._feed(machine.DockChanged(edge.active))
+            return self._release()
         if button == "hazard":
             return self._poll_hazard()
         self._buttons[button], gesture = on_edge(self._buttons[button], edge)
@@ -290,6 +302,9 @@ class Daemon:
     def _each_second(self, now_ns: int) -> None:
         self._poll_hazard()
         self._watch_clock()
+        self._tell_when_empty()
+        if self._opened.journal.settle():
+            self._appended()
         deadline, capture = self._shell.notice_deadline_ns, self._shell.capture
         if deadline and now_ns > deadline:
             self.parts.speaker.stop()  # its proof, with the failure, follows as for any notice that was cut
@@ -326,9 +341,28 @@ class Daemon:
         self._shell.perform(machine.Enter(ReceiptEntry(receipt.dock, ref, receipt.ledger_size)))
         self._release()
 
+    def _on_cosigned(self, note: bytes) -> None:
+        try:
+            point = keep_cosigned(self._opened.folder, note, self._credentials.trust, self.device)
+        except (FormatError, ReceiptError) as error:
+            log.error("cosignature refused", code=error.code, why=str(error))
+            return
+        log.info("cosigned", size=point.size)
+
+    def _tell_when_empty(self) -> None:
+        """Says once per docking that everything is with the dock and the unit may be taken out."""
+        held = len(self._opened.book.sizes) - len(self._opened.book.released)
+        progress = self.custody.status() if self.custody else {}
+        done = held == 0 and progress.get("connected") and progress.get("ledger_lines_pending") == 0
+        if self.state.phase is machine.Phase.DOCKED and done and not self._told_empty:
+            self._told_empty = True
+            self._shell.perform(machine.Tell(Prompt.MAY_BE_TAKEN))
+        elif self.state.phase is not machine.Phase.DOCKED:
+            self._told_empty = False
+
     def _release(self) -> None:
-        """R22: what enough receipts cover may go, once nothing is being recorded."""
-        if self.state.recording is not None:
+        """R22: what enough receipts cover may go, and only in a dock: in the field a second copy does no harm."""
+        if self.state.phase is not machine.Phase.DOCKED:
             return
         for entry in self._opened.book.releasable(self._shell.documents.policy.receipts_needed):
             self._shell.perform(machine.Enter(entry))

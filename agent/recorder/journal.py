@@ -125,6 +125,13 @@ class Journal:
         write_atomic(self.folder.checkpoint, sign_checkpoint(point, self._writer.epoch_key))
         self._checkpointed = self._writer.size
 
+    def settle(self) -> bool:
+        """Writes a checkpoint if lines follow the last one; whether it did. Keeps the unwitnessed tail short."""
+        behind = self.size > self._checkpointed
+        if behind:
+            self.checkpoint()
+        return behind
+
     def close(self) -> None:
         """Closes the file."""
         self._file.close()

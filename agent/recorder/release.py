@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import FormatError, ReceiptError
+from agent.evidence.checkpoint import Checkpoint, cosigned_at, open_note, origin_of
 from agent.evidence.documents import TrustBundle
-from agent.evidence.encoding import sha256_hex
+from agent.evidence.encoding import from_b64url, sha256_hex
 from agent.evidence.entries import Entry, ObjectRef, ReceiptEntry, Released, entry_objects
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.merkle import Tree
@@ -27,6 +28,24 @@ def root_at(ledger: Path, size: int) -> str:
     if tree.size != size:
         raise ReceiptError(f"the receipt speaks of {size} lines, this ledger has {tree.size}")
     return tree.root().hex()
+
+
+def keep_cosigned(folder: EvidenceFolder, note: bytes, trust: TrustBundle, device: str) -> Checkpoint:
+    """Keeps a cosigned checkpoint, durably, if it is over this very ledger and a trusted witness signed it.
+
+    Raises FormatError (SignatureError) or ReceiptError. An older one than the one kept is dropped.
+    """
+    signed = open_note(note)
+    point = signed.checkpoint
+    times = [cosigned_at(signed, dock.id, from_b64url(dock.witness_key)) for dock in trust.docks]
+    if point.origin != origin_of(trust.agency, device) or all(time is None for time in times):
+        raise ReceiptError("not a checkpoint of this device that a trusted witness cosigned")
+    if root_at(folder.ledger, point.size) != point.root.hex():
+        raise ReceiptError("the witness saw another ledger than the one on this device")
+    kept = open_note(folder.cosigned.read_bytes()).checkpoint.size if folder.cosigned.exists() else -1
+    if point.size > kept:
+        write_atomic(folder.cosigned, note)
+    return point
 
 
 @dataclass(slots=True)

@@ -57,7 +57,12 @@ def test_a_device_reaches_the_dock_and_only_its_own_topics(station: Station, age
     dock = up(peers, agency / DOCK, DOCK, station.port, ["er/v1/+/up/#"])
     first = up(peers, agency / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
     second = up(peers, agency / "er-2", "er-2", station.port, ["er/v1/er-2/down/#"])
-    for topic in ("er/v1/er-1/up/checkpoint", "er/v1/er-1/down/receipt", "er/v1/er-2/down/receipt", "er/v1/dock/dock-1/state"):
+    for topic in (
+        "er/v1/er-1/up/checkpoint",
+        "er/v1/er-1/down/receipt",
+        "er/v1/er-2/down/receipt",
+        "er/v1/dock/dock-1/state",
+    ):
         try:
             second.link.publish(topic, b"forged", timeout_seconds=2)
         except BrokerError:

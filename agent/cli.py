@@ -1,0 +1,177 @@
+"""The command ``recorder``: arguments in, exit code out. What a command does stands in ``agent.commands``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agent import __version__
+from agent.errors import RecorderError
+
+_EXITS = """退出码 exit codes:
+  0 成功 done   1 验证有发现 findings   2 用法、配置或无法判断 usage, configuration, or not to be judged
+  3 记录仪未运行 not running   4 被拒绝 refused   5 存储 storage   6 硬件 hardware   7 传输 custody   70 其他 other"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands with their help."""
+    parser = argparse.ArgumentParser(
+        prog="recorder",
+        description="执法记录仪：录制、交接、验证、导出。\nBody-worn enforcement recorder: record, hand over, verify, export.",
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="命令 COMMAND")
+    _add_daemons(commands)
+    _add_evidence(commands)
+    _add_controls(commands)
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, chinese: str, english: str, more: str = ""
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=f"{chinese} {english}",
+        description=f"{chinese}\n{english}\n{more}",
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_daemons(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _add(
+        commands, "run", "运行记录仪。", "Runs the recorder until SIGTERM; a running recording is sealed first.",
+        "\n硬件种类在配置 [hardware] 中指定，不会自动替换。 Which parts are used is said in [hardware]; nothing is replaced silently."
+        "\n例 example:  recorder run --config /etc/enforcement-recorder/recorder.toml",
+    )  # fmt: skip
+    run.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="TOML: [recorder] [hardware] [custody] [log]"
+    )
+    dock = _add(
+        commands, "dock", "运行采集站，或查看其状态。", "Runs a docking station until SIGTERM, or shows its state.",
+        "\n先验证，再写入、同步、读回，然后才签收据。 It verifies, writes, syncs and reads back before it signs a receipt."
+        "\n例 example:  recorder dock --config dock.toml          recorder dock --config dock.toml status",
+    )  # fmt: skip
+    dock.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML: [dock] [log]")
+    dock.add_argument("what", nargs="?", choices=["run", "status"], default="run", help="run（默认 default）| status")
+    dock.add_argument("--json", action="store_true", help="status 以 JSON 输出 print the status as JSON")
+    doctor = _add(
+        commands, "doctor", "自检：配置、证书、部件、存储。", "Checks configuration, credentials, parts and storage; says what to do.",
+        "\n不会录制，也不写账本。 Records nothing and writes nothing.",
+    )  # fmt: skip
+    doctor.add_argument("--config", type=Path, metavar="FILE", help="recorder.toml")
+    doctor.add_argument("--errors", action="store_true", help="列出全部错误代码 print the table of all error codes")
+
+
+def _add_evidence(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = _add(
+        commands, "verify", "验证设备目录或档案库。", "Judges a device folder or an archive, axis by axis and rule by rule.",
+        "\n不需要任何私钥；给出 --identity 时还会核对内容。 No key is needed; with --identity the contents are judged too."
+        "\n例 example:  recorder verify archive/ --trust trust.json --json | jq .axes",
+    )  # fmt: skip
+    verify.add_argument("path", type=Path, metavar="PATH", help="设备目录或档案库 device folder or archive")
+    verify.add_argument(
+        "--trust",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="单位的信任文件 the agency's trust.json, got by a way you trust",
+    )
+    verify.add_argument(
+        "--identity", type=Path, metavar="AGE_KEY", help="单位的 age 私钥文件 the agency's age identity file"
+    )
+    verify.add_argument("--json", action="store_true", help="输出 JSON：axes, rules, findings, unknown, devices")
+    verify.add_argument(
+        "--accept-simulated",
+        action="store_true",
+        help="不把模拟硬件算作发现 do not count simulated hardware as a finding",
+    )
+    export = _add(
+        commands, "export", "导出一段记录为可播放的 MP4。", "Opens one recording with the agency's key: MP4, photos, particulars.",
+        "\n不重新编码；逐个对象先与账本核对。 Nothing is encoded again; each object is held against the ledger first."
+        "\n例 example:  recorder export archive/er-1 --recording 0123456789abcdef --identity archive.agekey --out export/",
+    )  # fmt: skip
+    export.add_argument("path", type=Path, metavar="PATH", help="设备目录 device folder")
+    export.add_argument(
+        "--recording",
+        metavar="ID",
+        help="16 位十六进制编号；省略则导出最后一段 16 hex digits; the last one if left out",
+    )
+    export.add_argument(
+        "--identity",
+        type=Path,
+        required=True,
+        metavar="AGE_KEY",
+        help="单位的 age 私钥文件 the agency's age identity file",
+    )
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="输出目录 where to write")
+    inspect = _add(
+        commands, "inspect", "列出账本条目（不验证）。", "Shows the ledger's entries without judging them.",
+        "\n例 example:  recorder inspect device/ --type refused",
+    )  # fmt: skip
+    inspect.add_argument("path", type=Path, metavar="PATH", help="设备目录或档案库 device folder or archive")
+    inspect.add_argument("--type", metavar="TYPE", help="只看一种条目 only entries of this type")
+    inspect.add_argument("--json", action="store_true", help="每行一个 JSON one JSON object a line")
+
+
+def _add_controls(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    for name, chinese, english in (
+        ("press", "按下录制键。", "Presses the record button: interlocks, notice, recording."),
+        ("stop", "停止并封存。", "Stops and seals, like holding the button for 2 s."),
+        ("mark", "标记此刻。", "Marks this moment, like a double press."),
+        ("photo", "拍照。", "Takes a photo; outside a recording the notice is played first."),
+        ("status", "显示状态。", "Shows the state."),
+        ("reload", "载入新的档案与策略。", "Takes a newer signed profile or policy from the credentials folder."),
+        ("drive", "移动模拟开关。", "Moves a simulated switch: the hazard switch or the dock contact."),
+    ):
+        command = _add(commands, name, chinese, english)
+        command.add_argument(
+            "--config",
+            type=Path,
+            required=True,
+            metavar="FILE",
+            help="与 run 相同的 recorder.toml the same file as for run",
+        )
+        command.add_argument("--json", action="store_true", help="以 JSON 输出 print JSON")
+        if name == "press":
+            command.add_argument(
+                "--hold-ms",
+                type=int,
+                default=100,
+                metavar="MS",
+                help="按住毫秒数；2000 以上为停止 how long; over 2000 is a hold",
+            )
+        if name == "mark":
+            command.add_argument(
+                "--kind",
+                choices=["moment", "site_sign", "site_spoken"],
+                default="moment",
+                help="时刻 | 已拍标志 sign filmed | 已口述地点 place spoken (R12.3)",
+            )
+        if name == "drive":
+            command.add_argument(
+                "part", choices=["hazard", "dock"], help="防爆开关 hazard switch | 入站触点 dock contact"
+            )
+            command.add_argument("state", choices=["on", "off"], help="on | off")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code. Errors of the product end as one line with code and advice."""
+    arguments = build_parser().parse_args(argv)
+    # Imported here: a remote control must not wait for codecs and MQTT to load.
+    from agent import commands
+
+    command: Callable[[argparse.Namespace], int] = commands.COMMANDS[arguments.command]
+    try:
+        return command(arguments)
+    except RecorderError as error:
+        print(f"{error.code}: {error}\n  {error.advice}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away: nothing is left to be said
+        return 0

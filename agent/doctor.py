@@ -1,0 +1,98 @@
+"""``recorder doctor``: each thing that a recorder needs, tried once, with what to do about it. Records nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.config import RecorderConfig, load
+from agent.errors import RecorderError, StorageError
+from agent.hardware.assembly import open_parts
+from agent.hardware.parts import ClockReading, Parts, PowerReading, TimeSource
+from agent.recorder.credentials import load_assignment, load_credentials
+from agent.rules.explosion import parse_marking
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing tried; ``error`` is None when it is well."""
+
+    item: str
+    text: str
+    error: RecorderError | None = None
+
+
+def examine(path: Path) -> list[Row]:
+    """All rows; a failure ends what depends on it."""
+    rows: list[Row] = []
+    config: RecorderConfig | None = _try(
+        rows, "配置 configuration", lambda: load(path, RecorderConfig), lambda one: str(path)
+    )
+    if config is None:
+        return rows
+    credentials = _try(
+        rows, "证书与策略 credentials", lambda: load_credentials(config.recorder.credentials), _say_credentials
+    )
+    _try(
+        rows,
+        "事项 assignment",
+        lambda: load_assignment(config.recorder.assignment),
+        lambda one: one.matter if one else "无 none",
+    )
+    if credentials and (approval := credentials.documents.profile.ex_approval):
+        _try(rows, "防爆标志 Ex marking", lambda: parse_marking(approval.marking), str)
+    parts = _try(
+        rows,
+        "部件 parts",
+        lambda: open_parts(config.hardware, config.recorder.evidence),
+        _say_kinds,
+    )
+    if parts is not None:
+        _try(rows, "时钟 clock", parts.clock.read, _say_clock)
+        _try(rows, "电源 power", parts.power.read, _say_power)
+        _try(rows, "存储 storage", parts.storage.free_bytes, lambda free: f"{free / 1e9:.1f} GB")
+        parts.close()
+    _try(rows, "证据目录 evidence", lambda: _writable(config.recorder.evidence), str)
+    return rows
+
+
+def _say_credentials(credentials: Any) -> str:
+    profile = credentials.documents.profile
+    return f"{profile.device}, {profile.officer}, policy {credentials.documents.policy.version}"
+
+
+def _say_kinds(parts: Parts) -> str:
+    by_kind: dict[str, list[str]] = {}
+    for part, kind in parts.kinds.items():
+        by_kind.setdefault(kind, []).append(part)
+    return "\n".join(f"{kind}: {', '.join(names)}" for kind, names in by_kind.items())
+
+
+def _say_power(reading: PowerReading) -> str:
+    percent = "?" if reading.percent is None else reading.percent
+    return f"{percent} %, {reading.minutes_left if reading.minutes_left is not None else '?'} min"
+
+
+def _say_clock(reading: ClockReading) -> str:
+    if reading.source is TimeSource.NONE:
+        return "无可信时间源：开始录制时会登记 no trusted time source: recordings will say so"
+    return f"{reading.source.value}, ± {reading.error_us} µs"
+
+
+def _writable(path: Path) -> Path:
+    parent = path if path.exists() else path.parent
+    if not parent.is_dir():
+        raise StorageError(f"{parent} is not a folder")
+    return path.resolve()
+
+
+def _try(rows: list[Row], item: str, attempt: Callable[[], Any], say: Callable[[Any], str]) -> Any:
+    try:
+        found = attempt()
+    except RecorderError as error:
+        rows.append(Row(item, f"{error}\n{error.advice}", error))
+        return None
+    rows.append(Row(item, say(found)))
+    return found

@@ -1,0 +1,39 @@
+"""``python -m benchmarks [name...]``: runs measurements, prints a table each, writes ``build/bench/NAME.json``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from benchmarks import latency, memory, sealing_cost
+from benchmarks.report import Table, save, show
+
+ALL: Final[dict[str, Callable[[Path, bool], Table]]] = {
+    "sealing_cost": sealing_cost.run,
+    "latency": latency.run,
+    "memory": memory.run,
+}
+
+
+def main() -> int:
+    """Runs what is named, or everything; 0 when all ran. A goal that is missed is printed and does not fail."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(ALL)}; all when none is named")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, its numbers mean nothing")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of the results (%(default)s)")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - set(ALL))
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name in arguments.names or ALL:
+        table = ALL[name](arguments.out, arguments.quick)
+        show(table)
+        save(table, arguments.out, quick=arguments.quick)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,54 @@
+"""Lanes: parts of the suite that need something of the machine. Each is printed before the run, present or not and why.
+
+In CI (``CI`` is set) a lane that should run there and cannot is a failure, here and again after the run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+CI_LANES_WITHOUT = {"v4l2": "no CI machine has a webcam", "root": "depends on the machine's privileges"}
+"""Lanes that CI may miss, and why."""
+
+_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", str(Path(sys.executable).parent)])
+
+
+def _tools(*names: str) -> str | None:
+    missing = [name for name in names if not shutil.which(name, path=_PATH)]
+    return f"{', '.join(missing)} not installed" if missing else None
+
+
+def lanes() -> dict[str, str | None]:
+    """Every lane; None when it can run, otherwise what is missing."""
+    rig = os.environ.get("ER_LIBCAMERA_RIG")
+    return {
+        "mosquitto": _tools("mosquitto"),
+        "nats": _tools("nats-server"),
+        "age": _tools("age", "age-keygen"),
+        "ffmpeg": _tools("ffmpeg", "ffprobe"),
+        "openssl": _tools("openssl"),
+        "sounds": _tools("espeak-ng", "sox"),
+        "sound-room": _tools("pulseaudio"),
+        "picamera2": None if rig and Path(rig).is_dir() else "ER_LIBCAMERA_RIG names no rig; see tests/rigs/README.md",
+        "v4l2": None if Path("/dev/video0").exists() else "there is no /dev/video0",
+        "root": None if os.geteuid() == 0 else "not root",
+    }
+
+
+def main() -> int:
+    """Prints the lanes; 1 in CI when one that should run cannot."""
+    failed = False
+    for name, missing in lanes().items():
+        print(f"lane {name}: {'runs' if missing is None else 'SKIPPED, ' + missing}")
+        failed |= missing is not None and name not in CI_LANES_WITHOUT
+    if failed and os.environ.get("CI"):
+        print("in CI these lanes must run", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
