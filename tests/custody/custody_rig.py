@@ -1,4 +1,4 @@
-"""What the tests of custody and dock share: an agency, a stand-in recorder that keeps the rules, a dock in a process."""
+"""What the tests of custody and dock share: an agency, a stand-in recorder, a dock in a process."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def start_dock(folder: Path, credentials: Path, port: int, window_bytes: int = 1
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-c", _PROGRAM, str(folder), str(credentials), str(port), str(window_bytes)]
     with (folder.parent / "dock.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": os.getcwd()})
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
     return DockProcess(settings, process)
 
 

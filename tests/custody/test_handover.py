@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,7 +71,7 @@ class Road:
         self.say_state()
 
     def up(self, topic: Topic, payload: bytes) -> None:
-        with contextlib.suppress(WireError):
+        with suppress(WireError):
             self.down(self.intake.handle(topic, payload))
 
     def down(self, outs: list[Out]) -> None:
@@ -158,7 +158,7 @@ def test_a_quiet_road_carries_every_part_once(road: Road) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_road_that_loses_repeats_and_damages_delivers_everything_all_the_same(road: Road, seed: int) -> None:
-    """Messages are lost, doubled or damaged at random: the archive ends up true and whole, and so does every receipt."""
+    """Messages are lost, doubled or damaged at random: archive and receipts end up true and whole."""
     dice = random.Random(seed)
     road.unit.record([300_000, 150_000])
     road.unit.record([70_000, 1, 200_000])

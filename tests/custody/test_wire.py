@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ def test_every_topic_reads_back_as_itself(topic: Topic) -> None:
 @given(st.text(max_size=120).map(lambda tail: f"er/v1/{tail}"))
 def test_any_text_is_refused_or_is_the_one_spelling_of_a_topic(text: str) -> None:
     """No second spelling parses."""
-    with contextlib.suppress(WireError):
+    with suppress(WireError):
         assert str(parse_topic(text)) == text
 
 
