@@ -1,4 +1,4 @@
-"""What the tests of custody and dock share: an agency, a stand-in recorder that keeps the rules, a dock in a process."""
+"""What the tests of custody and dock share: an agency, a stand-in recorder, a dock in a process."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.custody.events import CustodyEvent, ReceiptArrived
 from agent.custody.service import CustodyService
@@ -42,8 +45,6 @@ from agent.evidence.sealing import recipient_key, seal
 from agent.recorder.journal import Journal, Past
 from agent.recorder.release import ReceiptBook
 from agent.system import durable
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from provisioning.agency import Agency, Founding, found
 from provisioning.credentials import DeviceOrder, DockOrder, add_dock, enrol_device, refresh
 
@@ -213,7 +214,7 @@ def start_dock(folder: Path, credentials: Path, port: int, window_bytes: int = 1
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-c", _PROGRAM, str(folder), str(credentials), str(port), str(window_bytes)]
     with (folder.parent / "dock.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": os.getcwd()})
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
     return DockProcess(settings, process)
 
 

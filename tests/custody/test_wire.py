@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,10 +34,8 @@ def test_every_topic_reads_back_as_itself(topic: Topic) -> None:
 @given(st.text(max_size=120).map(lambda tail: f"er/v1/{tail}"))
 def test_any_text_is_refused_or_is_the_one_spelling_of_a_topic(text: str) -> None:
     """No second spelling parses."""
-    try:
+    with suppress(WireError):
         assert str(parse_topic(text)) == text
-    except WireError:
-        pass
 
 
 @pytest.mark.parametrize(

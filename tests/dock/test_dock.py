@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -119,9 +120,10 @@ def test_the_witness_notices_when_its_own_archive_went_back(settings: DockSettin
     unit.record([1_000])
     archive = filled(settings, unit)
     key = SigningKey.generate()
-    assert Witness(settings.witness, "sample", DOCK, key, archive).judge(
-        unit.folder.checkpoint.read_bytes(), 1
-    ).outcome == "cosigned"
+    assert (
+        Witness(settings.witness, "sample", DOCK, key, archive).judge(unit.folder.checkpoint.read_bytes(), 1).outcome
+        == "cosigned"
+    )
     archive.close()
     ledger = archive.folder.ledger
     ledger.write_bytes(b"".join(line + b"\n" for line in lines_of(unit)[:3]))
@@ -196,11 +198,10 @@ def test_the_status_is_served_over_the_socket_and_drawn(tmp_path: Path) -> None:
         assert read_status(tmp_path / "sock") == status
     finally:
         served.stop()
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    with console.file:
-        console.print(bay_table(status))
-        console.print(event_text(Report("fork", "er-1", "root differs")))
-        text = console.export_text()
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(bay_table(status))
+    console.print(event_text(Report("fork", "er-1", "root differs")))
+    text = console.export_text()
     assert "可以取走" in text and "台账被改写" in text
 
 
@@ -214,6 +215,18 @@ def test_configurations_name_the_dock_and_every_device_once(agency: Path, tmp_pa
     users = nats_config(tmp_path, agency / DOCK, 8883, DOCK, ["er-1"], "sample")
     assert users.count("CN=er-1,OU=device,O=sample") == 1
     assert users.count('"allowed_connection_types": ["MQTT"]') == 2
+
+
+def test_the_shipped_mosquitto_files_are_what_the_tested_generator_writes() -> None:
+    """firmware-config/mosquitto cannot drift from what the broker tests run."""
+    shipped = Path(__file__).parents[2] / "firmware-config" / "mosquitto"
+    folder, credentials = Path("/etc/enforcement-recorder/mosquitto"), Path("/etc/enforcement-recorder/dock")
+    assert (
+        (shipped / "mosquitto.conf")
+        .read_text()
+        .endswith(mosquitto_config(folder, credentials, 8883, None, "mosquitto"))
+    )
+    assert (shipped / "acl").read_text().endswith(mosquitto_acl("dock-1"))
 
 
 def test_a_service_without_its_credentials_says_which_are_missing(tmp_path: Path) -> None:
