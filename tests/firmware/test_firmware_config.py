@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tomllib
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -53,24 +53,31 @@ def test_samples_for_real_parts_use_no_simulated_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sample", "unit", "folders"),
+    ("sample", "unit"),
     [
-        ("recorder.pi.toml", "enforcement-recorder", ("/var/lib", "/etc", "/run")),
-        ("recorder.linux.toml", "enforcement-recorder", ("/var/lib", "/etc", "/run")),
-        ("dock.toml", "enforcement-dock", ("/var/lib", "/etc")),
+        ("recorder.pi.toml", "enforcement-recorder"),
+        ("recorder.linux.toml", "enforcement-recorder"),
+        ("dock.toml", "enforcement-dock"),
     ],
 )
-def test_samples_stay_within_the_folders_that_their_unit_gives(
-    sample: str, unit: str, folders: tuple[str, ...]
-) -> None:
-    own = {f"{folder}/{unit}" for folder in folders}
-    kinds = {"/var/lib": "StateDirectory", "/etc": "ConfigurationDirectory", "/run": "RuntimeDirectory"}
-    text = (UNITS / f"{unit}.service").read_text()
-    for folder in folders:
-        assert f"{kinds[folder]}={unit}\n" in text
+def test_samples_stay_within_the_folders_that_unit_and_tmpfiles_give(sample: str, unit: str) -> None:
+    text, made = (UNITS / f"{unit}.service").read_text(), (UNITS / "enforcement-recorder.tmpfiles").read_text()
+    own = {"/dev"} | set(re.findall(r"^d (\S+)", made, re.M))
+    for key, place in (("StateDirectory", "/var/lib"), ("RuntimeDirectory", "/run")):
+        own |= {f"{place}/{name}" for name in re.findall(f"^{key}=(.+)$", text, re.M)}
     paths = [value for value in strings(tomllib.loads((FILES / sample).read_text())) if value.startswith("/")]
+    assert paths
     for path in paths:
-        assert path.startswith("/dev/") or any(path == one or path.startswith(one + "/") for one in own), path
+        assert any(path == one or path.startswith(f"{one}/") for one in own), path
+
+
+def test_every_file_of_the_brokers_configuration_is_one_that_tmpfiles_opens_to_it() -> None:
+    made = (UNITS / "enforcement-recorder.tmpfiles").read_text()
+    opened = re.findall(r"^z (\S+) +(?:0644 root root|0640 root enforcement-tls) ", made, re.M)
+    named = re.findall(r"^\w*file (\S+)$", (FILES / "mosquitto" / "mosquitto.conf").read_text(), re.M)
+    assert len(named) == 5
+    for path in named:
+        assert any(PurePosixPath(path).match(one) for one in opened), path
 
 
 def strings(value: Any) -> list[str]:

@@ -152,28 +152,41 @@ def end_child(tracer: int) -> None:
 
 
 def test_users_and_folders_come_out_as_the_units_need_them(tmp_path: Path) -> None:
-    """sysusers and tmpfiles are run on an empty root: keys end up root's own, readable through the group."""
+    """sysusers and tmpfiles are run on an empty root: keys end up root's own, each readable through one group."""
     need("systemd", "systemd-sysusers", "systemd-tmpfiles")
     if os.geteuid() != 0:
         pytest.skip("lane root: giving files to users needs root")
     root, etc = tmp_path / "root", tmp_path / "root" / "etc"
-    keys = etc / "enforcement-recorder" / "credentials"
-    keys.mkdir(parents=True)
-    (keys / "identity.key").write_bytes(b"sample")
-    (keys / "identity.key").chmod(0o600)
+    names = ("credentials/identity.key", "dock/receipt.key", "dock/tls.key", "dock/crl.pem")
+    for file in (etc / "enforcement-recorder" / name for name in names):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"sample")
+        file.chmod(0o600)
     (etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
     (etc / "group").write_text("root:x:0:\nvideo:x:44:\naudio:x:29:\n")
-    for tool, file, more in (
+    for tool, file_name, more in (
         ("systemd-sysusers", "enforcement-recorder.sysusers", []),
         ("systemd-tmpfiles", "enforcement-recorder.tmpfiles", ["--create"]),
     ):
-        subprocess.run([tool, f"--root={root}", *more, str(UNITS / file)], check=True, capture_output=True, timeout=30)
-    users = {line.split(":")[0]: line.split(":") for line in (etc / "passwd").read_text().splitlines()}
-    groups = {line.split(":")[0]: line.split(":") for line in (etc / "group").read_text().splitlines()}
-    assert {"enforcement-recorder", "enforcement-dock"} <= users.keys()
-    assert users["enforcement-recorder"][6].endswith("nologin")
-    for wanted in read("enforcement-recorder.service")["Service"]["SupplementaryGroups"].split():
-        assert "enforcement-recorder" in groups[wanted][3].split(",")
-    found = (keys / "identity.key").stat()
-    assert (found.st_mode & 0o777, found.st_uid) == (0o640, 0)
-    assert found.st_gid == int(groups["enforcement-recorder"][2])
+        command = [tool, f"--root={root}", *more, str(UNITS / file_name)]
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+    users, groups = table(etc / "passwd"), table(etc / "group")
+    for user in ("enforcement-recorder", "enforcement-dock"):
+        assert users[user][6].endswith("nologin")
+        for wanted in read(f"{user}.service")["Service"]["SupplementaryGroups"].split():
+            assert user in groups[wanted][3].split(",")
+    names_of = {int(row[2]): name for name, row in groups.items()}
+    found = {name: (etc / "enforcement-recorder" / name).stat() for name in names}
+    assert {name: (oct(one.st_mode & 0o777), one.st_uid, names_of[one.st_gid]) for name, one in found.items()} == {
+        "credentials/identity.key": ("0o640", 0, "enforcement-recorder"),
+        "dock/receipt.key": ("0o640", 0, "enforcement-dock"),
+        "dock/tls.key": ("0o640", 0, "enforcement-tls"),
+        "dock/crl.pem": ("0o644", 0, "root"),
+    }
+    broker = read("mosquitto.service.d/enforcement-dock.conf")["Service"]
+    assert broker["SupplementaryGroups"] == "enforcement-tls", "the broker can read the TLS key and no other"
+
+
+def table(path: Path) -> dict[str, list[str]]:
+    """Rows of passwd or group by name."""
+    return {line.split(":")[0]: line.split(":") for line in path.read_text().splitlines()}
