@@ -6,6 +6,7 @@ A kind is chosen here and nowhere else; nothing is guessed and nothing is silent
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
@@ -85,9 +86,9 @@ class SimulatedSettings:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    footage: str | None = None
+    footage: Path | None = None
     """A clip with picture and, where possible, sound, at most 10 minutes; None is the packaged one."""
-    speaker_wav: str | None = None
+    speaker_wav: Path | None = None
     """Where what was played is collected; None is ``simulated-speaker.wav`` beside the evidence folder."""
     realtime: bool = True
     """False: nothing waits, stamps run ahead of the clock. For tests; a queue behind it fills at once."""

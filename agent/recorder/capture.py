@@ -220,7 +220,11 @@ class Capture:
 
     def _fail(self, cause: str, error: Exception) -> None:
         """Ends the recording from inside: what is whole stays, the rest is said to be missing."""
-        self._sink.salvage()
+        try:
+            self._sink.salvage()
+        except StorageError as second:
+            # The piece stays under its working name for the next start to recover; the recording must end either way.
+            error.add_note(f"and what was there could not be kept: {second}")
         gap = Gap(self.recording, cause, None, 0)  # type: ignore[arg-type]
         self._post(PartLost(gap, ends_recording=True, why=str(error)))
         with self._ready:

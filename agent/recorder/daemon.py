@@ -9,9 +9,18 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
-from agent.errors import FormatError, HardwareError, ReceiptError, RecorderError, StorageError, TrustError
+from agent.errors import (
+    FormatError,
+    HardwareError,
+    ReceiptError,
+    RecorderError,
+    StorageError,
+    TrustError,
+    UsageError,
+)
+from agent.evidence.documents import Assignment
 from agent.evidence.entries import Clock as ClockEntry
-from agent.evidence.entries import Gap, HazardInput, Heartbeat, ReceiptEntry
+from agent.evidence.entries import Gap, HazardInput, Heartbeat, ReceiptEntry, Refused
 from agent.hardware.assembly import open_parts
 from agent.hardware.parts import Contact, Drivable, Edge, PlaybackProof
 from agent.hardware.prompts import Prompt
@@ -35,6 +44,7 @@ STALL_NS: Final = 3_000_000_000
 HEARTBEAT_SECONDS: Final = 300.0
 CLOCK_STEP_US: Final = 500_000
 INBOX: Final = 20_000
+MAX_HOLD_MS: Final = 60_000
 
 log = logger("recorder")
 
@@ -98,7 +108,13 @@ class Daemon:
             self.parts.close()
             raise
         self._opened = opened
-        self._control = ControlServer(settings.control, self.post)
+        try:
+            self._control = ControlServer(settings.control, self.post)
+        except BaseException:
+            opened.journal.close()
+            opened.lock.release()
+            self.parts.close()
+            raise
         self._shell = Shell(settings, self.parts, opened, self._credentials.documents, self.post, self._appended)
         self.state = machine.State()
         self.custody: Custody | None = None
@@ -237,10 +253,13 @@ class Daemon:
     def _press(self, kind: machine.Kind) -> None:
         if self.state.phase is machine.Phase.RECORDING and kind == "photo":
             return self._feed(machine.PhotoAsked())
+        if self.state.phase not in (machine.Phase.READY, machine.Phase.BLOCKED):
+            return
         try:
-            situation = self._situation()
+            situation = self._situation(load_assignment(self._settings.assignment))
         except FormatError as error:
             log.error("assignment unusable", why=str(error))
+            self._shell.perform(machine.Enter(Refused("R12.2", "assignment_unusable", None)))
             return self._shell.perform(machine.Tell(Prompt.REFUSED_OTHER))
         self._feed(machine.Pressed(kind, secrets.token_hex(8), situation, _now_us()))
 
@@ -250,11 +269,10 @@ class Daemon:
 
     # What the judgement looks at
 
-    def _situation(self) -> Situation:
+    def _situation(self, assignment: Assignment | None, matter_known: bool = True) -> Situation:
         documents = self._shell.documents
-        assignment = load_assignment(self._settings.assignment)
         return Situation(
-            inputs=self._hazard_inputs(assignment),
+            inputs=self._hazard_inputs(assignment, matter_known),
             policy=documents.policy.hazard,
             approval=documents.profile.ex_approval,
             serial=documents.profile.serial,
@@ -264,7 +282,7 @@ class Daemon:
             utc_us=self.parts.clock.read().utc_us,
         )
 
-    def _hazard_inputs(self, assignment: Any) -> tuple[HazardInput, ...]:
+    def _hazard_inputs(self, assignment: Assignment | None, matter_known: bool) -> tuple[HazardInput, ...]:
         inputs = []
         if self.parts.hazard_switch:
             try:
@@ -273,16 +291,19 @@ class Daemon:
                 log.error("hazard switch does not answer", code=error.code, why=str(error))
                 state = "stale"
             inputs.append(HazardInput("switch", state, 0))  # type: ignore[arg-type]
-        if assignment:
+        if not matter_known:
+            inputs.append(HazardInput("matter", "stale", 0))
+        elif assignment:
             inputs.append(HazardInput("matter", "set" if assignment.hazard else "clear", 0))
         return tuple(inputs)
 
     def _poll_hazard(self) -> None:
         try:
-            situation = self._situation()
+            situation = self._situation(load_assignment(self._settings.assignment))
         except FormatError as error:
+            # What the matter demands is unknown then, which is one more input, and the other inputs still count.
             log.error("assignment unusable", why=str(error))
-            return
+            situation = self._situation(None, matter_known=False)
         self._feed(machine.HazardChanged(hazard_state(situation.inputs, situation.policy), situation))
 
     # What time brings
@@ -385,7 +406,7 @@ class Daemon:
     def _do(self, request: Request) -> None:
         match request.do:
             case "press" | "photo":
-                self._touch(request.do, float(request.fields.get("hold_ms", 100)) / 1000)
+                self._touch(request.do, _hold_seconds(request.fields.get("hold_ms", 100)))
             case "stop":
                 self._feed(machine.StopAsked("command"))
             case "mark":
@@ -454,6 +475,12 @@ class Daemon:
             "held_objects": len(self._opened.book.sizes) - len(self._opened.book.released),
             "custody": self.custody.status() if self.custody else None,
         }
+
+
+def _hold_seconds(hold_ms: object) -> float:
+    if not isinstance(hold_ms, int) or not 0 < hold_ms <= MAX_HOLD_MS:
+        raise UsageError(f"hold_ms is a number of milliseconds from 1 to {MAX_HOLD_MS}")
+    return hold_ms / 1000
 
 
 def _now_us() -> int:

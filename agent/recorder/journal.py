@@ -22,7 +22,7 @@ from agent.evidence.entries import Body, Entry, EntryTime, load_entry
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.ledger import FIRST_PREV, LedgerWriter
 from agent.evidence.merkle import Tree
-from agent.system.durable import AppendFile, write_atomic
+from agent.system.durable import AppendFile, remove_file, write_atomic
 
 RESERVE_BYTES: Final = 1 << 20
 CHECKPOINT_EVERY_LINES: Final = 16
@@ -122,7 +122,8 @@ class Journal:
     def checkpoint(self) -> None:
         """Writes the newest checkpoint, signed by the key in force; durable."""
         point = Checkpoint(self._origin, self._writer.size, self._writer.tree.root())
-        write_atomic(self.folder.checkpoint, sign_checkpoint(point, self._writer.epoch_key))
+        note = sign_checkpoint(point, self._writer.epoch_key)
+        self._with_reserve(lambda: write_atomic(self.folder.checkpoint, note))
         self._checkpointed = self._writer.size
 
     def settle(self) -> bool:
@@ -137,12 +138,15 @@ class Journal:
         self._file.close()
 
     def _append(self, line: bytes) -> None:
+        self._with_reserve(lambda: self._file.append(line + b"\n"))
+
+    def _with_reserve(self, write: Callable[[], object]) -> None:
         try:
-            self._file.append(line + b"\n")
+            write()
         except StorageFullError:
             # The reserve exists for exactly this: the line that says that the disk is full.
-            self._reserve.unlink(missing_ok=True)
-            self._file.append(line + b"\n")
+            remove_file(self._reserve)
+            write()
 
     def _keep_reserve(self) -> None:
         with suppress(StorageError):  # a full disk is met by refusing to start, not here

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from agent.evidence.documents import Assignment
 from agent.evidence.entries import (
@@ -37,6 +37,10 @@ ORAL_WAIT_US = 30_000_000
 """How long after a failed notice the officer's second press means "told in person"."""
 
 
+_ENDED_BY: Final[dict[str, StopReason]] = {"storage": "storage_full", "camera": "camera"}
+"""Why a recording ended, by what was lost; everything else is a fault of the unit."""
+
+
 class Phase(StrEnum):
     """Where the unit stands."""
 
@@ -63,6 +67,8 @@ class Recording:
     opened: bool = False
     cancelled: bool = False
     reason: StopReason = "button"
+    lost: tuple[Gap, ...] = ()
+    """What failed during the notice without ending it: entered once the recording is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +324,7 @@ def _notice_ended(state: State, event: NoticeEnded) -> Step:
         HoldFrames(event.proof.ended_us),
         Enter(event.proof),
         Enter(_open_entry(opened, event)),
+        *(Enter(gap) for gap in opened.lost),
         Store(),
     ]
     return replace(state, phase=Phase.RECORDING, recording=opened), actions
@@ -396,14 +403,21 @@ def _part_lost(state: State, event: PartLost) -> Step:
     recording = state.recording
     if recording is None:
         return state, []
+    gap = replace(event.gap, recording=recording.id)
     if state.phase is Phase.NOTICE:
-        return _stop(state, "camera") if event.ends_recording else (state, [])
-    actions: list[Action] = [Enter(replace(event.gap, recording=recording.id))]
+        return _lost_in_notice(state, recording, gap, event.ends_recording)
+    actions: list[Action] = [Enter(gap)]
     if event.ends_recording and state.phase is Phase.RECORDING:
-        reason: StopReason = "storage_full" if event.gap.cause == "storage" else "camera"
-        state, more = _stop(state, reason)
+        state, more = _stop(state, _ENDED_BY.get(gap.cause, "fault"))
         actions += [*more, Tell(Prompt.FAULT)]
     return state, actions
+
+
+def _lost_in_notice(state: State, recording: Recording, gap: Gap, ends_recording: bool) -> Step:
+    if ends_recording:
+        cancelled, actions = _stop(state, _ENDED_BY.get(gap.cause, "fault"))
+        return cancelled, [*actions, Tell(Prompt.FAULT)]
+    return replace(state, recording=replace(recording, lost=(*recording.lost, gap))), []
 
 
 def _during(state: State, event: Event) -> Step:

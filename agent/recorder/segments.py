@@ -16,10 +16,11 @@ from agent.evidence.entries import ObjectRef, Segment
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.fragments import Fragment
 from agent.evidence.sealing import SealedWriter, header_bytes, whole_bytes
-from agent.system.durable import AppendFile, move, storage_errors
+from agent.system.durable import AppendFile, make_private_folder, move, storage_errors
 
 OPEN_SUFFIX: Final = ".open"
 SEALED_SUFFIX: Final = ".sealed"
+UNLISTED: Final = "unlisted"
 
 
 @dataclass(slots=True)
@@ -148,6 +149,20 @@ def recover_pieces(folder: EvidenceFolder, entered: Set[str]) -> list[Segment]:
         else:
             found.append(segment)
     return found
+
+
+def set_unlisted_aside(folder: EvidenceFolder, entered: Set[str]) -> int:
+    """After a cut: moves sealed objects that no line names out of ``objects``; nothing is deleted. Raises StorageError.
+
+    They were durable, but the line that would have made them evidence was not: a still, or particulars.
+    """
+    moved = 0
+    for path in sorted(folder.objects.glob("*.age")):
+        if path.stem not in entered:
+            make_private_folder(folder.path / UNLISTED)
+            move(path, folder.path / UNLISTED / path.name)
+            moved += 1
+    return moved
 
 
 def keep_whole_chunks(path: Path) -> bool:

@@ -22,7 +22,7 @@ from agent.recorder.segments import SegmentSink
 from agent.recorder.settings import RecorderSettings
 from agent.recorder.start import Opened, enter
 from agent.recorder.stills import jpeg
-from agent.system.durable import write_atomic
+from agent.system.durable import remove_file, write_atomic
 from agent.system.logs import logger
 
 log = logger("recorder")
@@ -91,6 +91,7 @@ class Shell:
             case machine.CoolDown() if self.capture:
                 self.capture.abandon()
                 self.capture = None
+                self._forget_particulars()
             case _:
                 log.warning("action without a capture", action=type(action).__name__)
 
@@ -133,6 +134,12 @@ class Shell:
         ref, sealed = seal(dump_json(content), self.documents.recipients)
         write_atomic(self.opened.folder.object_path(ref), sealed, 0o640)
         return ref
+
+    def _forget_particulars(self) -> None:
+        """No recording came of it: no line names them, and what no line names has no place among the objects."""
+        if self._particulars:
+            remove_file(self.opened.folder.object_path(self._particulars))
+            self._particulars = None
 
     def _play_notice(self, recording: machine.Recording) -> None:
         self._notice_recording = recording.id

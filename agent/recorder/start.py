@@ -27,7 +27,7 @@ from agent.recorder.credentials import Credentials, Documents, load_identity_key
 from agent.recorder.journal import Journal, Past, read_past
 from agent.recorder.recovery import closing_entries
 from agent.recorder.release import ReceiptBook
-from agent.recorder.segments import place_segment, recover_pieces
+from agent.recorder.segments import place_segment, recover_pieces, set_unlisted_aside
 from agent.system.durable import FolderLock, lock_folder, make_private_folder, sweep_aside, write_atomic
 
 
@@ -54,8 +54,18 @@ def open_evidence(path: Path, credentials: Credentials, parts: Parts, key_folder
     folder = EvidenceFolder(path)
     make_private_folder(path)
     lock = lock_folder(path)
+    try:
+        return _open_locked(folder, lock, credentials, parts, key_folder)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _open_locked(
+    folder: EvidenceFolder, lock: FolderLock, credentials: Credentials, parts: Parts, key_folder: Path
+) -> Opened:
     make_private_folder(folder.objects)
-    sweep_aside(path)
+    sweep_aside(folder.path)
     sweep_aside(folder.objects)
     past = read_past(folder.ledger)
     policy = credentials.documents.policy
@@ -103,6 +113,7 @@ def _first_entries(journal: Journal, past: Past, credentials: Credentials, parts
 def _recover(folder: EvidenceFolder, journal: Journal, book: ReceiptBook, past: Past) -> None:
     entered = {ref.digest for entry in past.entries for ref in entry_objects(entry)}
     pieces = recover_pieces(folder, entered)
+    set_unlisted_aside(folder, entered)
     for body in closing_entries(past.entries, pieces):
         enter(journal, folder, book, body)
     if past.entries and pieces:

@@ -1,0 +1,241 @@
+"""Segments and what is left of them after a cut at any instant."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from samples import PERMITTED, RECORDING, TIME, Enrolled
+
+from agent.errors import StorageError
+from agent.evidence.entries import Body, Close, Entry, Gap, ObjectRef, Open, Segment
+from agent.evidence.folder import EvidenceFolder
+from agent.evidence.fragments import Fragment
+from agent.evidence.sealing import CHUNK_BYTES, header_bytes, recipient_key
+from agent.recorder.recovery import closing_entries, unfinished
+from agent.recorder.segments import (
+    UNLISTED,
+    SegmentSink,
+    keep_whole_chunks,
+    piece_name,
+    place_segment,
+    recover_pieces,
+    set_unlisted_aside,
+)
+from agent.system import durable
+
+INIT = b"init" * 100
+SECOND = 1_000_000
+
+
+def fragment(number: int, size: int = 50_000) -> Fragment:
+    return Fragment(bytes([number]) * size, number * SECOND, SECOND, 25)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> EvidenceFolder:
+    folder = EvidenceFolder(tmp_path / "evidence")
+    folder.objects.mkdir(parents=True)
+    return folder
+
+
+def sink_into(folder: EvidenceFolder, enrolled: Enrolled, segment_us: int = 2 * SECOND) -> tuple[SegmentSink, list]:
+    found: list[Segment] = []
+    keys = [recipient_key(one) for one in enrolled.trust.recipients]
+    return SegmentSink(folder, RECORDING, keys, segment_us, found.append), found
+
+
+def age(path: Path, enrolled: Enrolled) -> tuple[int, bytes]:
+    command = ["age", "-d", "-i", str(enrolled.agekeys[0]), str(path)]
+    done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+    return done.returncode, done.stdout
+
+
+def names(folder: EvidenceFolder) -> list[str]:
+    return sorted(path.name for path in folder.objects.iterdir())
+
+
+def test_segments_begin_with_the_initialisation_part_and_hold_whole_fragments(
+    folder: EvidenceFolder, enrolled: Enrolled
+) -> None:
+    sink, found = sink_into(folder, enrolled)
+    sink.origin_us = 7
+    for number in range(5):
+        sink.add(INIT, fragment(number))
+    sink.finish()
+    assert [(one.index, one.start_us, one.duration_us, one.frames) for one in found] == [
+        (0, 0, 2 * SECOND, 50), (1, 2 * SECOND, 2 * SECOND, 50), (2, 4 * SECOND, SECOND, 25),
+    ]  # fmt: skip
+    assert [one.first_frame_us for one in found] == [7, 2 * SECOND + 7, 4 * SECOND + 7]
+    assert (sink.count, sink.frames, sink.duration_us) == (3, 125, 5 * SECOND)
+    for one in found:
+        place_segment(folder, one)
+        path = folder.object_path(one.object)
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == one.object.digest
+        numbers = range(one.index * 2, min(one.index * 2 + 2, 5))
+        assert age(path, enrolled) == (0, INIT + b"".join(fragment(number).data for number in numbers))
+    assert len(names(folder)) == 3
+
+
+def test_a_segment_has_its_digest_as_its_name_only_after_its_line(folder: EvidenceFolder, enrolled: Enrolled) -> None:
+    sink, found = sink_into(folder, enrolled)
+    sink.add(INIT, fragment(0))
+    assert names(folder) == [f"{piece_name(RECORDING, 0)}.open"]
+    sink.finish()
+    assert names(folder) == [f"{piece_name(RECORDING, 0)}.sealed"]
+    place_segment(folder, found[0])
+    assert names(folder) == [found[0].object.file_name]
+    place_segment(folder, found[0])
+
+
+def test_whole_chunks_are_on_disk_after_every_fragment(folder: EvidenceFolder, enrolled: Enrolled) -> None:
+    sink, _ = sink_into(folder, enrolled, 60 * SECOND)
+    written = len(INIT)
+    for number in range(4):
+        sink.add(INIT, fragment(number))
+        written += len(fragment(number).data)
+        path = folder.objects / f"{piece_name(RECORDING, 0)}.open"
+        assert path.stat().st_size > (written - 1) // CHUNK_BYTES * CHUNK_BYTES
+
+
+@pytest.fixture(scope="module")
+def torn(enrolled: Enrolled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[bytes, bytes]]:
+    """The bytes of an open piece, and what was in it."""
+    folder = EvidenceFolder(tmp_path_factory.mktemp("torn"))
+    folder.objects.mkdir()
+    sink, _ = sink_into(folder, enrolled, 60 * SECOND)
+    for number in range(5):
+        sink.add(INIT, fragment(number))
+    yield (
+        (folder.objects / f"{piece_name(RECORDING, 0)}.open").read_bytes(),
+        INIT + b"".join(fragment(number).data for number in range(5)),
+    )
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_an_open_piece_cut_at_any_byte_is_recovered_to_whole_chunks_that_stock_age_opens(
+    tmp_path: Path, torn: tuple[bytes, bytes], enrolled: Enrolled, data: st.DataObject
+) -> None:
+    sealed, plain = torn
+    header = header_bytes(sealed)
+    edges = [header + number * (CHUNK_BYTES + 16) + step for number in range(4) for step in (-1, 0, 1)]
+    cut = data.draw(st.sampled_from([0, *edges]) | st.integers(0, len(sealed)))
+    folder = EvidenceFolder(tmp_path / "cut")
+    shutil.rmtree(folder.path, ignore_errors=True)
+    folder.objects.mkdir(parents=True)
+    (folder.objects / f"{piece_name(RECORDING, 3)}.open").write_bytes(sealed[:cut])
+    chunks = max(0, cut - header) // (CHUNK_BYTES + 16)
+    recovered = recover_pieces(folder, set())
+    if chunks == 0:
+        assert (recovered, names(folder)) == ([], [])
+        return
+    (one,) = recovered
+    assert (one.recording, one.index, one.recovered, one.frames) == (RECORDING, 3, True, 0)
+    place_segment(folder, one)
+    assert names(folder) == [one.object.file_name]
+    assert folder.object_path(one.object).stat().st_size == one.object.size
+    code, found = age(folder.object_path(one.object), enrolled)
+    assert code != 0
+    assert found == plain[: chunks * CHUNK_BYTES]
+
+
+def test_recovering_twice_is_the_same_as_once(folder: EvidenceFolder, torn: tuple[bytes, bytes]) -> None:
+    (folder.objects / f"{piece_name(RECORDING, 0)}.open").write_bytes(torn[0])
+    assert recover_pieces(folder, set()) == recover_pieces(folder, set())
+
+
+def test_a_sealed_piece_without_its_line_is_entered_whole(folder: EvidenceFolder, enrolled: Enrolled) -> None:
+    sink, found = sink_into(folder, enrolled)
+    sink.add(INIT, fragment(0))
+    sink.finish()
+    (one,) = recover_pieces(folder, set())
+    assert (one.object, one.recovered) == (found[0].object, True)
+
+
+def test_a_piece_whose_line_is_there_only_gets_its_name(folder: EvidenceFolder, enrolled: Enrolled) -> None:
+    sink, found = sink_into(folder, enrolled)
+    sink.add(INIT, fragment(0))
+    sink.finish()
+    assert recover_pieces(folder, {found[0].object.digest}) == []
+    assert names(folder) == [found[0].object.file_name]
+
+
+def test_a_storage_error_leaves_what_was_whole_as_a_recovered_segment(
+    folder: EvidenceFolder, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, found = sink_into(folder, enrolled, 60 * SECOND)
+    for number in range(3):
+        sink.add(INIT, fragment(number))
+
+    def broken(self: durable.AppendFile, data: bytes) -> int:
+        raise StorageError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.AppendFile, "append", broken)
+        with pytest.raises(StorageError):
+            sink.add(INIT, fragment(3))
+    sink.salvage()
+    sink.salvage()
+    assert [(one.index, one.recovered) for one in found] == [(0, True)]
+    assert sink.count == 1
+
+
+def test_a_piece_that_holds_no_whole_chunk_is_removed(folder: EvidenceFolder, enrolled: Enrolled) -> None:
+    sink, _ = sink_into(folder, enrolled)
+    sink.add(INIT, fragment(0, size=10))
+    path = folder.objects / f"{piece_name(RECORDING, 0)}.open"
+    assert not keep_whole_chunks(path)
+    assert not path.exists()
+
+
+def test_sealed_objects_that_no_line_names_are_set_aside_and_not_deleted(folder: EvidenceFolder) -> None:
+    for letter in "ab":
+        (folder.objects / f"{letter * 64}.age").write_bytes(os.urandom(9))
+    (folder.objects / f"{'c' * 64}.jws").write_bytes(b"document")
+    assert set_unlisted_aside(folder, {"a" * 64}) == 1
+    assert names(folder) == [f"{'a' * 64}.age", f"{'c' * 64}.jws"]
+    assert [path.name for path in (folder.path / UNLISTED).iterdir()] == [f"{'b' * 64}.age"]
+
+
+# What the ledger's tail asks for
+
+
+def entries(*bodies: Body) -> list[Entry]:
+    return [Entry(number, "", "er-1", TIME, body) for number, body in enumerate(bodies)]
+
+
+OPENED = Open(RECORDING, "video", None, None, None, None, [], PERMITTED, None, None)
+CLOSED = Close(RECORDING, "button", 1, 25, 0, SECOND)
+
+
+def segment(index: int, recovered: bool = False, recording: str = RECORDING) -> Segment:
+    frames = 0 if recovered else 25
+    return Segment(recording, index, ObjectRef(f"{index:064x}", 9, "age"), 0, frames * 40_000, None, frames, recovered)
+
+
+def test_a_ledger_that_ends_between_recordings_asks_for_nothing() -> None:
+    assert unfinished(entries(OPENED, segment(0), CLOSED)) is None
+    assert closing_entries(entries(OPENED, CLOSED), [segment(1, recovered=True)]) == []
+
+
+def test_a_recording_that_was_cut_gets_its_pieces_a_gap_and_a_close_with_the_reason() -> None:
+    other = segment(7, recovered=True, recording="f" * 16)
+    found = closing_entries(entries(OPENED, segment(0)), [segment(0, True), segment(1, True), other])
+    assert found == [
+        segment(1, True),
+        Gap(RECORDING, "power_cut", None, 0),
+        Close(RECORDING, "power_cut", 2, 25, 0, SECOND),
+    ]
+
+
+def test_a_second_cut_during_the_recovery_adds_no_piece_twice() -> None:
+    past = entries(OPENED, segment(0), segment(1, True))
+    assert [type(body) for body in closing_entries(past, [segment(1, True)])] == [Gap, Close]
