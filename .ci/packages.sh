@@ -2,7 +2,7 @@
 # Real parts, brokers and oracles that the tests use where they are there. With root they are installed; without,
 # the lanes that need them are skipped, and the test run prints each one and why.
 set -eu
-packages="mosquitto age ffmpeg jq openssl espeak-ng sox libportaudio2 pulseaudio libasound2-plugins alsa-utils"
+packages="mosquitto age ffmpeg jq openssl espeak-ng sox libportaudio2 pulseaudio libasound2-plugins alsa-utils systemd strace"
 missing=""
 for package in $packages; do
   dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"

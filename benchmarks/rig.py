@@ -134,8 +134,8 @@ class Unit:
 class Process:
     """A recorder process and the notify socket that this program serves for it, as systemd would."""
 
-    def __init__(self, unit: Unit) -> None:
-        """Starts it; ``started_ns`` is the moment just before."""
+    def __init__(self, unit: Unit, under: tuple[str, ...] = ()) -> None:
+        """Starts it, ``under`` another program if given; ``started_ns`` is the moment just before."""
         self.unit = unit
         address = unit.folder / "notify.sock"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -144,7 +144,7 @@ class Process:
         self._log = (unit.folder / "log").open("wb")
         self.started_ns = time.monotonic_ns()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "agent", "run", "--config", str(unit.config)],
+            [*under, sys.executable, "-m", "agent", "run", "--config", str(unit.config)],
             env={**os.environ, "NOTIFY_SOCKET": str(address)},
             stdout=self._log,
             stderr=self._log,

@@ -22,6 +22,17 @@ RUN_BY_RIG = "test_rigs.py"
 """Starts other lanes inside their rigs; what it runs there is skipped outside, and rightly so."""
 
 
+SLOW = ("hardware/test_rigs", "custody/", "dock/", "provisioning/", "system/test_durable", "recorder/test_daemon")
+"""Real processes, brokers, disks and rigs: everything that `make check` leaves to `make test`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is slow by where it stands."""
+    for item in items:
+        if any(f"tests/{place}" in item.nodeid for place in SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fails a CI run in which a lane that is present was skipped all the same."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

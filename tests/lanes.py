@@ -10,7 +10,12 @@ import shutil
 import sys
 from pathlib import Path
 
-CI_LANES_WITHOUT = {"v4l2": "no CI machine has a webcam", "root": "depends on the machine's privileges"}
+CI_LANES_WITHOUT = {
+    "v4l2": "no CI machine has a webcam",
+    "root": "depends on the machine's privileges",
+    "chrony": "installing it would replace the machine's own time service",
+    "udev": "only systemd from 254 on can verify rules",
+}
 """Lanes that CI may miss, and why."""
 
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", str(Path(sys.executable).parent)])
@@ -32,6 +37,11 @@ def lanes() -> dict[str, str | None]:
         "openssl": _tools("openssl"),
         "sounds": _tools("espeak-ng", "sox"),
         "sound-room": _tools("pulseaudio"),
+        "systemd": _tools("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),
+        "strace": _tools("strace"),
+        "alsa": _tools("aplay"),
+        "chrony": _tools("chronyd"),
+        "udev": _tools("udevadm"),
         "picamera2": None if rig and Path(rig).is_dir() else "ER_LIBCAMERA_RIG names no rig; see tests/rigs/README.md",
         "v4l2": None if Path("/dev/video0").exists() else "there is no /dev/video0",
         "root": None if os.geteuid() == 0 else "not root",

@@ -1,1 +1,1 @@
-"""Room: custody."""
+"""Handing over, the device side: durable outbox, sending, receipts; and the wire format that both sides share."""

@@ -8,6 +8,7 @@ from disk like everything else.
 from __future__ import annotations
 
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -163,9 +164,9 @@ class _Worker:
             try:
                 self._take_in(0.0 if busy else min(_IDLE_SECONDS, self._settings.stall_seconds / 2))
                 busy = self._turn()
-            except RecorderError as error:
-                # Storage or format trouble on our own disk: said aloud, then tried again; custody itself goes on.
-                _log.error("custody", error=str(error), code=error.code)
+            except (RecorderError, sqlite3.Error) as error:
+                # Trouble on our own disk: said aloud, then tried again; custody itself goes on.
+                _log.error("custody", error=str(error), code=getattr(error, "code", StorageError.code))
                 busy = False
                 self._service._stopping.wait(_IDLE_SECONDS)
         self._say_goodbye()

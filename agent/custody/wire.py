@@ -28,8 +28,10 @@ else:
     T = TypeVar("T")
 
 ROOT: Final = "er/v1"
-RESERVED_NAME: Final = "dock"
+RESERVED_DEVICE: Final = "dock"
 """No device may be called so: its topics would fall among those of the docks."""
+RESERVED_DOCKS: Final = frozenset({"up", "down"})
+"""Nor a dock so, for the same reason."""
 MAX_PART_BYTES: Final = 1_048_576
 MAX_PARTS: Final = 65_536
 MAX_STATE_BYTES: Final = 16_384
@@ -112,13 +114,13 @@ def parse_topic(text: str) -> Topic:
     if not text.startswith(ROOT + "/") or len(text) > 256:
         raise WireError(f"not a topic of ours: {text[:80]!r}")
     topic = _parse(text.split("/")[2:])
-    if topic is None or not _NAME.fullmatch(topic.owner) or (topic.owner == RESERVED_NAME) > _is_dock(topic):
+    if topic is None or not _NAME.fullmatch(topic.owner) or _is_reserved(topic):
         raise WireError(f"not a topic of ours: {text[:80]!r}")
     return topic
 
 
-def _is_dock(topic: Topic) -> bool:
-    return topic.kind is Kind.DOCK_STATE
+def _is_reserved(topic: Topic) -> bool:
+    return topic.owner in RESERVED_DOCKS if topic.kind is Kind.DOCK_STATE else topic.owner == RESERVED_DEVICE
 
 
 def _parse(words: list[str]) -> Topic | None:

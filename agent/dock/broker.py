@@ -1,7 +1,7 @@
 """Brokers for the dock: configurations of mosquitto and of nats-server, and starting one for demonstration and tests.
 
 Both say the same thing: nobody without a certificate of the agency; a device writes under its own ``up/`` and reads
-under its own ``down/``; nobody else does, but the dock. Who a client is comes from its certificate, never from what it says.
+under its own ``down/``; nobody else does, but the dock. Who a client is comes from its certificate, not from its word.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ topic readwrite {ROOT}/dock/{dock}/state
 """
 
 
-def mosquitto_config(folder: Path, credentials: Path, port: int, address: str | None = None) -> str:
+def mosquitto_config(
+    folder: Path, credentials: Path, port: int, address: str | None = None, user: str | None = None
+) -> str:
     """``mosquitto.conf``: TLS 1.3 both ways, CRL, access list in ``folder``, finite queues, nothing kept on disk."""
     listener = f"listener {port} {address}" if address else f"listener {port}"
     return f"""\
@@ -84,12 +86,13 @@ acl_file {folder / "acl"}
 set_tcp_nodelay true
 max_inflight_messages 64
 max_queued_messages {_QUEUED_MESSAGES}
-message_size_limit {_MAX_PAYLOAD_BYTES}
+max_packet_size {_MAX_PAYLOAD_BYTES}
 log_dest stdout
 log_type error
 log_type warning
 log_type notice
-user {getpass.getuser()}
+# Mosquitto started by root takes this user, who must be able to read the credentials.
+user {user or getpass.getuser()}
 
 {listener}
 cafile {credentials / "ca.crt"}

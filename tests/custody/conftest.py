@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from custody_rig import DOCK, DockProcess, Unit, free_port, make_agency, start_dock
+from custody_rig import Lane, Station, Unit, make_agency
 
-from agent.dock.broker import Broker, find_mosquitto, find_nats, start_broker
-
-Lane = Literal["mosquitto", "nats"]
+from agent.dock.broker import find_mosquitto, find_nats
 
 
 @pytest.fixture(scope="session")
@@ -27,34 +24,6 @@ def lane(request: pytest.FixtureRequest) -> Lane:
     if (find_mosquitto() if kind == "mosquitto" else find_nats()) is None:
         pytest.skip(f"lane {kind}: the broker is not installed")
     return kind
-
-
-class Station:
-    """A broker and a dock, each of which a test may kill and start again."""
-
-    def __init__(self, agency: Path, folder: Path, lane: Lane) -> None:
-        self.credentials, self.folder, self.lane, self.port = agency / DOCK, folder, lane, free_port()
-        self.broker: Broker | None = None
-        self.dock: DockProcess | None = None
-
-    def start_broker(self) -> None:
-        address = "127.0.0.1" if self.lane == "mosquitto" else None
-        self.broker = start_broker(self.lane, self.folder / "broker", self.credentials, self.port, address)
-
-    def start_dock(self) -> DockProcess:
-        self.dock = start_dock(self.folder / "dock", self.credentials, self.port)
-        return self.dock
-
-    def kill_broker(self) -> None:
-        assert self.broker is not None
-        self.broker.process.kill()
-        self.broker.process.wait(5)
-
-    def close(self) -> None:
-        if self.dock is not None and self.dock.process.poll() is None:
-            self.dock.stop()
-        if self.broker is not None:
-            self.broker.stop()
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-from conftest import Station
-from custody_rig import Unit, archived, archived_lines, check_everything, wait_for
+from custody_rig import Station, Unit, archived, archived_lines, check_everything, wait_for
 
 from agent.custody.events import CheckpointCosigned, DockSeen, LinkChanged, ObjectRefused
 from agent.custody.service import CustodyService
@@ -57,7 +55,7 @@ def test_all_objects_and_lines_arrive_and_space_is_freed_only_against_receipts(s
 
 
 def test_a_dock_killed_in_the_middle_resumes_and_nothing_is_lost(station: Station, unit: Unit) -> None:
-    """kill -9 of the dock, twice, while objects stream: the next dock takes up its staging, and all receipts are true."""
+    """kill -9 of the dock, twice, while objects stream: the next dock takes up its staging; all receipts are true."""
     unit.record([2_000_000, 3_000_000, 50_000])
     unit.record([1_000_000] * 4)
     station.start_dock()
@@ -93,10 +91,8 @@ def test_a_broker_killed_in_the_middle_loses_nothing(station: Station, unit: Uni
     check_everything(unit, dock.settings)
 
 
-def test_a_restarted_device_without_its_index_sends_no_object_twice(
-    station: Station, unit: Unit
-) -> None:
-    """The outbox index is gone after a restart: it is rebuilt, and the dock's receipts come again instead of objects."""
+def test_a_restarted_device_without_its_index_sends_no_object_twice(station: Station, unit: Unit) -> None:
+    """The outbox index is gone after a restart: it is rebuilt, and receipts come again instead of objects."""
     unit.record([400_000] * 3)
     dock = station.start_dock()
     first = unit.service(station.port)
@@ -117,7 +113,7 @@ def test_a_restarted_device_without_its_index_sends_no_object_twice(
 
 
 def test_an_object_that_rotted_on_the_device_is_quarantined_refused_and_kept(station: Station, unit: Unit) -> None:
-    """Bytes that are not what the ledger says are asked for once more, quarantined whole, never receipted or released."""
+    """Bytes that are not what the ledger says are asked for once more, quarantined whole, never receipted."""
     damaged = unit.record([200_000, 200_000, 200_000], damage=1)[1]
     dock = station.start_dock()
     service = unit.service(station.port)
@@ -154,5 +150,5 @@ def test_a_ledger_that_was_rewritten_is_refused_and_reported(station: Station, u
     finally:
         again.stop()
     assert archived_lines(dock.settings) == before
-    assert os.listdir(dock.settings.quarantine / "er-1")
+    assert list((dock.settings.quarantine / "er-1").iterdir())
     assert not other.released

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,11 +14,11 @@ from agent.errors import WireError
 from agent.evidence.encoding import dump_json
 
 DIGEST = "ab" * 32
-names = st.from_regex(r"[a-z0-9-]{1,64}\Z").filter(lambda name: name != "dock")
-digests = st.from_regex(r"[0-9a-f]{64}\Z")
+names = st.from_regex(r"[a-z0-9-]{1,64}", fullmatch=True).filter(lambda name: name not in ("dock", "up", "down"))
+digests = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 topics = st.one_of(
     st.builds(Topic, st.sampled_from([Kind.STATE, Kind.CHECKPOINT, *sorted(wire.DOWN)]), names),
-    st.builds(Topic, st.just(Kind.DOCK_STATE), st.from_regex(r"[a-z0-9-]{1,64}\Z")),
+    st.builds(Topic, st.just(Kind.DOCK_STATE), names),
     st.builds(Topic, st.just(Kind.LEDGER), names, st.none(), st.integers(0, wire.MAX_SEQ - 1)),
     st.builds(Topic, st.sampled_from([Kind.OPEN, Kind.CLOSE]), names, digests),
     st.builds(Topic, st.just(Kind.PART), names, digests, st.integers(0, wire.MAX_PARTS - 1)),
@@ -32,10 +34,8 @@ def test_every_topic_reads_back_as_itself(topic: Topic) -> None:
 @given(st.text(max_size=120).map(lambda tail: f"er/v1/{tail}"))
 def test_any_text_is_refused_or_is_the_one_spelling_of_a_topic(text: str) -> None:
     """No second spelling parses."""
-    try:
+    with suppress(WireError):
         assert str(parse_topic(text)) == text
-    except WireError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,8 @@ def test_payloads_read_back_as_themselves_and_refuse_anything_added_or_missing(s
     """Strict both ways: unknown and missing fields, duplicate keys, floats."""
     data = wire.dump(shape)  # type: ignore[type-var]
     assert wire.load(type(shape), data) == shape  # type: ignore[type-var]
-    for bad in (data[:-1] + b',"x":1}', b"{}", b"[]", data + b" x", data.replace(b'"v":1', b'"v":1.0'), b'{"v":1,' + data[1:]):
+    twice, float_ = b'{"v":1,' + data[1:], data.replace(b'"v":1', b'"v":1.0')
+    for bad in (data[:-1] + b',"x":1}', b"{}", b"[]", data + b" x", float_, twice):
         with pytest.raises(WireError):
             wire.load(type(shape), bad)  # type: ignore[type-var]
 

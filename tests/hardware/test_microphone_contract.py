@@ -17,7 +17,7 @@ from agent.hardware.simulated.stage import Stage
 
 
 def _portaudio() -> Microphone:
-    need_lane("portaudio microphone", "ER_LANE_SOUND_ROOM")
+    need_lane("sound-room", "ER_LANE_SOUND_ROOM")
     from agent.hardware.linux.microphone import PortAudioMicrophone
 
     return PortAudioMicrophone(AudioSettings())

@@ -45,9 +45,13 @@ def _run(command: list[str], environment: dict[str, str], seconds: float = 100) 
     return done.stdout
 
 
+_OWN_CONFTEST = ("--confcutdir", str(Path(__file__).parent), "-o", "markers=slow")
+"""A rig's environment has no more packages than the room needs, so the whole suite's conftest stays out."""
+
+
 def _run_tests(prefix: list[str], environment: dict[str, str], *selection: str) -> None:
     """Runs the selected tests; they must all pass, and none of them may skip inside its own rig."""
-    out = _run([*prefix, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection], environment)
+    out = _run([*prefix, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_OWN_CONFTEST, *selection], environment)
     counts = re.search(r"^(\d+) passed(?!.*skipped)", out, re.MULTILINE)
     assert counts and int(counts[1]) > 0, out[-2000:]
 

@@ -19,7 +19,7 @@ from agent.hardware.simulated.stage import Stage
 
 
 def _portaudio() -> Speaker:
-    need_lane("portaudio speaker", "ER_LANE_SOUND_ROOM")
+    need_lane("sound-room", "ER_LANE_SOUND_ROOM")
     from agent.hardware.linux.speaker import PortAudioSpeaker
 
     return PortAudioSpeaker(AudioSettings())

@@ -1,0 +1,173 @@
+"""The link and the brokers: who may do what, and what happens when somebody does not keep up."""
+
+from __future__ import annotations
+
+import queue
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from custody_rig import DOCK, Station, free_port, wait_for
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from agent.custody.link import RESERVED_SLOTS, Link, LinkDown, LinkSettings, LinkUp, Message, Will
+from agent.errors import BrokerError, ConfigError
+
+
+class Peer:
+    """A link with its inbox, by one of the agency's credentials folders."""
+
+    def __init__(self, credentials: Path, name: str, port: int, filters: list[str], size: int = 1000) -> None:
+        tls = (credentials / "tls.key", credentials / "tls.crt", credentials / "ca.crt")
+        settings = LinkSettings("localhost", port, name, *tls, backoff_first_seconds=0.1, backoff_last_seconds=0.3)
+        self.inbox: queue.Queue[object] = queue.Queue(size)
+        self.seen: list[object] = []
+        will = Will(f"er/v1/{name}/up/state", lambda session: b"gone")
+        self.link = Link(settings, will, filters, self.inbox)
+        self.link.start()
+
+    def events(self) -> list[object]:
+        while not self.inbox.empty():
+            self.seen.append(self.inbox.get_nowait())
+        return self.seen
+
+    def messages(self) -> list[tuple[str, bytes]]:
+        return [(event.topic, event.payload) for event in self.events() if isinstance(event, Message)]
+
+
+@pytest.fixture
+def peers() -> Iterator[list[Peer]]:
+    made: list[Peer] = []
+    yield made
+    for peer in made:
+        peer.link.stop()
+
+
+def up(peers: list[Peer], *args: object) -> Peer:
+    peer = Peer(*args)  # type: ignore[arg-type]
+    peers.append(peer)
+    wait_for(lambda: peer.link.connected, what=f"{args[1]} online")
+    return peer
+
+
+def test_a_device_reaches_the_dock_and_only_its_own_topics(station: Station, agency: Path, peers: list[Peer]) -> None:
+    """Writing under another's up/ or under down/ never reaches the dock or the other; own topics do, both ways."""
+    dock = up(peers, agency / DOCK, DOCK, station.port, ["er/v1/+/up/#"])
+    first = up(peers, agency / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+    second = up(peers, agency / "er-2", "er-2", station.port, ["er/v1/er-2/down/#"])
+    for topic in (
+        "er/v1/er-1/up/checkpoint",
+        "er/v1/er-1/down/receipt",
+        "er/v1/er-2/down/receipt",
+        "er/v1/dock/dock-1/state",
+    ):
+        try:
+            second.link.publish(topic, b"forged", timeout_seconds=2)
+        except BrokerError:
+            wait_for(lambda: second.link.connected)  # this broker throws out whoever tries
+    wait_for(lambda: second.link.connected)
+
+    def own_arrives() -> bool:
+        if second.link.connected:
+            second.link.publish("er/v1/er-2/up/ledger/1", b"own")
+        return ("er/v1/er-2/up/ledger/1", b"own") in dock.messages()
+
+    wait_for(own_arrives)
+    dock.link.publish("er/v1/er-1/down/receipt", b"true")
+    wait_for(lambda: ("er/v1/er-1/down/receipt", b"true") in first.messages())
+    dock.link.publish("er/v1/er-2/down/have", b"yours")
+    wait_for(lambda: ("er/v1/er-2/down/have", b"yours") in second.messages())
+    everything = dock.messages() + first.messages() + second.messages()
+    assert b"forged" not in [payload for _, payload in everything]
+
+
+@pytest.mark.parametrize("foreign", ["er/v1/er-1/down/#", "er/v1/er-1/up/#", "#"])
+def test_a_device_that_subscribes_to_anothers_topics_gets_nothing(
+    station: Station, agency: Path, peers: list[Peer], foreign: str
+) -> None:
+    """Reading another's down/ or up/, or everything, yields no message."""
+    dock = up(peers, agency / DOCK, DOCK, station.port, ["er/v1/+/up/#"])
+    owner = up(peers, agency / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+    spy = Peer(agency / "er-2", "er-2", station.port, [foreign])
+    peers.append(spy)
+    # mosquitto grants the subscription and withholds the messages; nats refuses the subscription itself.
+    wait_for(lambda: any(isinstance(event, LinkUp | LinkDown) for event in spy.events()))
+    owner.link.publish("er/v1/er-1/up/ledger/0", b"line")
+    dock.link.publish("er/v1/er-1/down/receipt", b"secret")
+    wait_for(lambda: owner.messages())
+    wait_for(lambda: dock.messages())
+    assert spy.messages() == []
+
+
+def test_a_revoked_device_is_refused_by_the_broker(station: Station, agency: Path, peers: list[Peer]) -> None:
+    """The CRL (mosquitto) or its absence from the list of users (nats) keeps a lost device out."""
+    lost = Peer(agency / "er-lost", "er-lost", station.port, ["er/v1/er-lost/down/#"])
+    peers.append(lost)
+    wait_for(lambda: sum(isinstance(event, LinkDown) for event in lost.events()) >= 2)
+    assert not any(isinstance(event, LinkUp) for event in lost.events())
+
+
+def test_a_client_without_a_certificate_is_refused(station: Station, agency: Path) -> None:
+    """Nobody is anonymous."""
+    context = ssl.create_default_context(cafile=agency / DOCK / "ca.crt")
+    client = Client(CallbackAPIVersion.VERSION2, "er-1")
+    client.tls_set_context(context)
+    codes: list[bool] = []
+    client.on_connect = lambda _c, _d, _f, code, _p: codes.append(not code.is_failure)
+    ended: list[object] = []
+    client.on_disconnect = lambda *arguments: ended.append(arguments)
+    try:
+        client.connect("localhost", station.port, 5)
+        client.loop_start()
+        wait_for(lambda: ended)
+    except OSError:
+        ended.append("handshake refused")
+    finally:
+        client.loop_stop()
+    assert ended and True not in codes
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_a_full_inbox_ends_the_connection_counted_and_reported_and_then_goes_on(
+    station: Station, agency: Path, peers: list[Peer]
+) -> None:
+    """A consumer that stands still causes no deadlock and no silent loss: the link says so and comes back."""
+    dock = up(peers, agency / DOCK, DOCK, station.port, ["er/v1/+/up/#"], RESERVED_SLOTS * 2 + 8)
+    device = up(peers, agency / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+    for number in range(60):
+        device.link.publish(f"er/v1/er-1/up/ledger/{number}", b"x")
+    wait_for(lambda: dock.link.overflows >= 1)
+    wait_for(lambda: any(isinstance(event, LinkDown) and "full" in event.reason for event in dock.events()))
+    wait_for(lambda: dock.link.connected)
+    assert len(dock.messages()) < 60
+    device.link.publish("er/v1/er-1/up/ledger/99", b"after")
+    wait_for(lambda: ("er/v1/er-1/up/ledger/99", b"after") in dock.messages())
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_a_lost_connection_sends_the_will(station: Station, agency: Path, peers: list[Peer]) -> None:
+    """The dock learns from the broker that a device has gone without a word."""
+    dock = up(peers, agency / DOCK, DOCK, station.port, ["er/v1/+/up/#"])
+    device = up(peers, agency / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+    assert device.link._connection is not None
+    device.link._connection.client.socket().close()
+    wait_for(lambda: ("er/v1/er-1/up/state", b"gone") in dock.messages())
+
+
+def test_publishing_without_a_broker_is_an_error_at_once(agency: Path) -> None:
+    """No waiting, no queueing into nowhere: BrokerError, and LinkDown says why."""
+    peer = Peer(agency / "er-1", "er-1", free_port(), [])
+    try:
+        with pytest.raises(BrokerError):
+            peer.link.publish("er/v1/er-1/up/state", b"x")
+        wait_for(lambda: any(isinstance(event, LinkDown) for event in peer.events()))
+    finally:
+        peer.link.stop()
+
+
+def test_missing_credentials_are_a_configuration_error(tmp_path: Path) -> None:
+    """Said at once, not in a background thread."""
+    with pytest.raises(ConfigError):
+        Peer(tmp_path, "er-1", 1, [])
