@@ -378,7 +378,8 @@ def _dock_changed(state: State, docked: bool) -> Step:
         stopped, actions = _stop(state, "docked")
         return stopped, [entry, *actions]
     if state.phase in (Phase.READY, Phase.BLOCKED, Phase.DOCKED):
-        return replace(state, phase=_resting(state)), [entry, Tell(Prompt.DOCKED)] if docked else [entry]
+        rested = replace(state, phase=_resting(state), oral_until_us=0)
+        return rested, [entry, Tell(Prompt.DOCKED)] if docked else [entry]
     return state, [entry]
 
 

@@ -246,6 +246,11 @@ def test_docking_is_entered_and_a_press_in_the_dock_means_nothing() -> None:
     assert run(DockChanged(False), state=state)[0].phase is Phase.READY
 
 
+def test_a_visit_to_the_dock_ends_the_wait_for_the_officers_own_words() -> None:
+    state, _ = run(pressed(), ended(outcome="failed"), DockChanged(True), DockChanged(False))
+    assert kinds(run(pressed(at_us=3_000), state=state)[1]) == [PlayNotice, WarmUp]
+
+
 def test_a_change_of_the_hazard_is_entered_once() -> None:
     _, actions = run(hazard("set"), hazard("set"), hazard("clear"))
     assert kinds(actions) == [Hazard, Hazard]
