@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import itertools
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -72,7 +72,7 @@ def onsets(samples: list[tuple[float, float]]) -> list[float]:
     """When it became bright or loud."""
     threshold = max(value for _, value in samples) / 2
     return [
-        now[0] for before, now in itertools.pairwise(samples) if before[1] < threshold <= now[1]
+        now[0] for before, now in pairwise(samples) if before[1] < threshold <= now[1]
     ]  # fmt: skip
 
 
