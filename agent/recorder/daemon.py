@@ -407,6 +407,8 @@ class Daemon:
         match request.do:
             case "press" | "photo":
                 self._touch(request.do, _hold_seconds(request.fields.get("hold_ms", 100)))
+            case "mark" | "stop" if self.state.recording is None:
+                request.answer(ok=False, message="没有进行中的记录 no recording is under way")
             case "stop":
                 self._feed(machine.StopAsked("command"))
             case "mark":
