@@ -433,7 +433,12 @@ def load_entry(payload: dict[str, Json]) -> Entry:
 
 def entry_objects(entry: Entry) -> Iterator[ObjectRef]:
     """The objects that an entry refers to."""
-    match entry.body:
+    return objects_of(entry.body)
+
+
+def objects_of(body: Body) -> Iterator[ObjectRef]:
+    """The objects that an entry with this body refers to."""
+    match body:
         case Segment(object=ref) | Photo(object=ref) | Adopted(object=ref) | ReceiptEntry(object=ref):
             yield ref
         case Open(particulars=ObjectRef() as ref):

@@ -14,12 +14,12 @@ from agent.evidence.entries import (
     Adopted,
     Body,
     Boot,
-    Entry,
     EntryTime,
     Genesis,
     ObjectRef,
     SelfTest,
     entry_objects,
+    objects_of,
 )
 from agent.evidence.folder import EvidenceFolder
 from agent.hardware.parts import Clock, Parts
@@ -124,14 +124,9 @@ def _recover(folder: EvidenceFolder, journal: Journal, book: ReceiptBook, past: 
 def enter(journal: Journal, folder: EvidenceFolder, book: ReceiptBook, body: Body) -> None:
     """Enters a body, then does what only an entry allows: names a segment's file by its digest."""
     journal.enter(body)
-    book.note(body, body_objects(body))
+    book.note(body, list(objects_of(body)))
     if body.TYPE == "segment":
         place_segment(folder, body)  # type: ignore[arg-type]
-
-
-def body_objects(body: Body) -> list[ObjectRef]:
-    """The objects that a body refers to."""
-    return list(entry_objects(Entry(0, "", "", EntryTime(0, 0, "", "none", None), body)))
 
 
 def adopt(folder: EvidenceFolder, journal: Journal, in_force: dict[str, str], documents: Documents) -> None:
