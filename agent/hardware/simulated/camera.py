@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import av
 
-from agent.errors import HardwareError
-from agent.hardware.delivery import Gate, Worker
-from agent.hardware.parts import CameraFormat, FaultHandler, VideoFrame
+from agent.hardware.delivery import Gate
+from agent.hardware.parts import CameraFormat, VideoFrame
+from agent.hardware.simulated.performer import LATE_LIMIT_NS, Performer
 from agent.hardware.simulated.stage import Stage
 
-LATE_LIMIT_NS = 1_000_000_000
-"""A frame that is later than this is lost, as it is when a real driver runs out of buffers."""
 
-
-class SimulatedCamera:
+class SimulatedCamera(Performer[VideoFrame]):
     """Plays the picture of the stage's clip at the clip's own rate, scaled to ``size`` where given. See ``Camera``."""
 
+    NAME = "simulated camera"
+
     def __init__(self, stage: Stage, size: tuple[int, int] | None = None) -> None:
-        self._stage = stage
+        super().__init__(stage)
         width, height = size or (stage.clip.width, stage.clip.height)
         self._format = CameraFormat(width, height, stage.clip.frames_per_second)
-        self._worker: Worker | None = None
-        self._closed = False
 
     @property
     def format(self) -> CameraFormat:
         """The size delivered and the clip's own rate."""
         return self._format
 
-    def start(self, deliver: Callable[[VideoFrame], None], fault: FaultHandler) -> None:
-        """Joins the running performance at the next frame."""
-        if self._closed:
-            raise HardwareError("the simulated camera is closed")
-        self.stop()
-        gate = Gate(deliver, fault)
-        self._worker = Worker("simulated camera", gate, lambda: self._film(gate))
-
-    def _film(self, gate: Gate[VideoFrame]) -> None:
+    def _perform(self, gate: Gate[VideoFrame]) -> None:
         joined_ns = time.monotonic_ns()
         for picture, captured_ns in self._performance(joined_ns):
             if captured_ns < joined_ns:
@@ -70,14 +59,3 @@ class SimulatedCamera:
         if (picture.width, picture.height) == wanted and picture.format.name == "yuv420p":
             return picture
         return picture.reformat(*wanted, format="yuv420p")
-
-    def stop(self) -> None:
-        """See ``Camera.stop``."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop()
-
-    def close(self) -> None:
-        """See ``Camera.close``."""
-        self._closed = True
-        self.stop()
