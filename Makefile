@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all check bench fuzz lock clean
+.PHONY: demo test check bench lock clean
 
 demo: $(VENV)/run.stamp  ## one whole shift with sample data, left under build/demo
 	PYTHONUNBUFFERED=1 $(RUN) -m agent.demo

@@ -12,7 +12,7 @@ import pyrage
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from agent.errors import StorageError, TrustError
+from agent.errors import TrustError
 from agent.evidence.encoding import b64url
 from agent.system import durable
 
@@ -72,9 +72,3 @@ def check_recipient(text: str) -> str:
         return str(pyrage.x25519.Recipient.from_str(text))
     except (pyrage.RecipientError, ValueError) as error:
         raise TrustError(f"{text[:80]!r} is not an age X25519 recipient") from error
-
-
-def require_absent(path: Path) -> None:
-    """Raises StorageError if something is there already: keys are never overwritten."""
-    if path.exists() or path.is_symlink():
-        raise StorageError(f"{path} exists already and is not overwritten")
