@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from agent import __version__
@@ -164,11 +164,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. Errors of the product end as one line with code and advice."""
     arguments = build_parser().parse_args(argv)
     # Imported here: a remote control must not wait for codecs and MQTT to load.
-    from agent import commands
+    from agent.commands import command
 
-    command: Callable[[argparse.Namespace], int] = commands.COMMANDS[arguments.command]
     try:
-        return command(arguments)
+        return command(arguments.command)(arguments)
     except RecorderError as error:
         print(f"{error.code}: {error}\n  {error.advice}", file=sys.stderr)
         return error.exit_code

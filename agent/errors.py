@@ -68,6 +68,31 @@ class SignatureError(FormatError):
     advice = "签名无效，请保留原件并送检。 Keep the original untouched and have it examined."
 
 
+class UnknownTypeError(FormatError):
+    """An entry is of a type that this version does not know and may not skip."""
+
+    code = "ER-2004"
+    advice = "请使用与该账本相符的新版本软件验证。 Verify with a newer version that knows this type."
+
+
+class OutOfPlaceError(FormatError):
+    """A ledger line does not stand where it stands: something before it was altered, removed, moved or repeated."""
+
+    code = "ER-2005"
+
+
+class AlgorithmError(SignatureError):
+    """A token asks for another signature algorithm than the one that the format allows."""
+
+    code = "ER-2006"
+
+
+class KeySpanError(SignatureError):
+    """A line names another key than the one that may sign at its place."""
+
+    code = "ER-2007"
+
+
 class TrustError(RecorderError):
     """A trust bundle, certificate, profile or policy is missing, malformed or not from the agency."""
 

@@ -21,10 +21,10 @@ import numpy as np
 
 from agent.errors import NotRunningError
 from agent.evidence.entries import Entry
+from agent.evidence.ledger import unverified_entries
 from agent.hardware.parts import AudioBlock
 from agent.hardware.simulated.stage import SAMPLE_RATE, packaged_footage, read_clip
 from agent.recorder.control import ask
-from agent.recorder.journal import parse_lines
 from provisioning.cli import main as provision
 
 FRAMES_PER_SECOND: Final = 30
@@ -128,7 +128,7 @@ class Unit:
 
     def entries(self) -> Iterator[Entry]:
         """The ledger so far."""
-        return parse_lines(self.folder / "evidence" / "ledger.jws")
+        return unverified_entries(self.folder / "evidence" / "ledger.jws")
 
 
 class Process:

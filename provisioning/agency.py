@@ -160,6 +160,7 @@ class Agency:
             crl=self.document(view, "crl").text,
             document_keys=self.info.document_keys,
             docks=docks,
+            witnesses=[],
             recipients=self.info.recipients,
         )
 

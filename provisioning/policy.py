@@ -41,7 +41,7 @@ def default_policy(agency: str, notice: bytes, recipients: list[str]) -> Policy:
         agency=agency,
         issued_us=0,
         notice=NoticePolicy(check_notice(notice), NOTICE_TEXT, must_be_heard=False),
-        hazard=HazardPolicy(max_age_us=10_000_000, stale_counts_as_set=True),
+        hazard=HazardPolicy(max_age_us=10_000_000, stale_counts_as_set=True, assumed_zone=None),
         recipients=recipients,
         segment_us=5_000_000,
         epoch_lines=256,

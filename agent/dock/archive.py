@@ -22,7 +22,7 @@ from agent.evidence.encoding import dump_json, is_digest, load_object, sha256_he
 from agent.evidence.entries import Entry, ObjectRef, ReceiptEntry, entry_objects
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.ledger import ChainState
-from agent.evidence.merkle import leaf_hash, subtree_root
+from agent.evidence.merkle import LeafNodes, leaf_hash, root_at
 from agent.system import durable
 from agent.system.durable import storage_errors
 
@@ -181,7 +181,7 @@ class DeviceArchive:
 
     def root_at(self, size: int) -> bytes:
         """Merkle root over the first ``size`` lines held."""
-        return self.chain.tree.root() if size == self.chain.size else subtree_root(self.leaves[:size])
+        return self.chain.tree.root() if size == self.chain.size else root_at(LeafNodes(self.leaves), size)
 
     # -- objects ----------------------------------------------------------------------------------------------------
 

@@ -15,11 +15,28 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from agent.evidence import entries, shapes
-from agent.evidence.documents import Assignment, ExApproval, HazardPolicy, HazardZone, NoticePolicy, Policy, Profile
+from agent.evidence.documents import (
+    ActionKind,
+    Assignment,
+    ExApproval,
+    HazardPolicy,
+    HazardZone,
+    NoticePolicy,
+    Particulars,
+    Policy,
+    Position,
+    Profile,
+    Stage,
+    Telemetry,
+    TrustBundle,
+    TrustedDock,
+    TrustedWitness,
+)
 from agent.evidence.receipts import Receipt
+from agent.evidence.verification.findings import MEANINGS
 
-BEGIN: Final = "<!-- generated: entry types -->"
-END: Final = "<!-- end of generated part -->"
+_GENERATED: Final = "<!-- generated: {} -->"
+_ENDED: Final = "<!-- end of generated {} -->"
 _END_OF_TEXT: Final = r"\z"
 _PLAIN: Final = (
     ("Annotated[", ""),
@@ -44,7 +61,10 @@ _PARTS: Final = (
     entries.VideoFormat,
     entries.SoundFormat,
 )
-_DOCUMENTS: Final = (Profile, ExApproval, Policy, NoticePolicy, HazardPolicy, HazardZone, Assignment, Receipt)
+_DOCUMENTS: Final = (
+    Profile, ExApproval, Policy, NoticePolicy, HazardPolicy, HazardZone, Receipt, Particulars, Assignment, Telemetry,
+    Position, TrustBundle, TrustedDock, TrustedWitness,
+)  # fmt: skip
 
 
 def tables() -> str:
@@ -62,6 +82,8 @@ def _small_types() -> str:
         base, about = get_args(getattr(module, name))
         json = {str: "string", int: "integer", bool: "true or false"}[base]
         rows.append(f"| `{name}` | {json} | {', '.join(_bounds(about.metadata))} |")
+    for name, words in (("ActionKind", ActionKind), ("Stage", Stage), ("StopReason", entries.StopReason)):
+        rows.append(f"| `{name}` | string | one of {', '.join(f'`{word}`' for word in get_args(words))} |")
     return "\n".join(rows)
 
 
@@ -100,11 +122,22 @@ def _meanings(kind: type[Any]) -> dict[str, str]:
     return found
 
 
+def findings() -> str:
+    """Every code, in the order of the steps."""
+    rows = ["| Step | Code | Axis | Rule | Meaning | 含义 |", "|---|---|---|---|---|---|"]
+    for code, one in MEANINGS.items():
+        rows.append(f"| {one.step} | `{code}` | {one.axis} | {one.rule or ''} | {one.english} | {one.chinese} |")
+    return "\n".join(rows)
+
+
 def rewrite(text: str) -> str:
-    """The document with its generated part made anew."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
+    """The document with its generated parts made anew."""
+    for name, make in (("findings", findings), ("entry types", tables)):
+        begin, end = _GENERATED.format(name), _ENDED.format(name)
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = f"{before}{begin}\n{make()}\n{end}{after}"
+    return text
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from cryptography import x509
 from nacl.signing import SigningKey
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from agent.errors import FormatError, TrustError
 from agent.evidence import jws
@@ -22,6 +22,7 @@ from agent.evidence.shapes import (
     Micros,
     Name,
     Recipient,
+    RecordingId,
     Text,
     dump_shape,
     load_shape,
@@ -93,7 +94,7 @@ class HazardPolicy:
 
     max_age_us: Micros
     stale_counts_as_set: Flag
-    assumed_zone: HazardZone | None = None
+    assumed_zone: HazardZone | None
     """Taken when the flag is set by a source that states no zone, such as a switch; with none, nothing can cover it."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -132,6 +133,16 @@ class TrustedDock:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedWitness:
+    """Somebody, inside the agency or not, whose cosignatures count."""
+
+    id: Text
+    """The name in the witness's signature lines; no spaces, no plus sign."""
+    key: Key
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
 class TrustBundle:
     """What a verifier needs and may know: public, and handed over by a way that the verifier trusts."""
 
@@ -146,6 +157,8 @@ class TrustBundle:
     document_keys: list[Key]
     """Keys that sign profiles and policies."""
     docks: list[TrustedDock]
+    witnesses: list[TrustedWitness]
+    """Witnesses that are no docks."""
     recipients: list[Recipient]
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -163,6 +176,11 @@ class TrustBundle:
             return x509.load_pem_x509_certificate(self.root_certificate.encode())
         except ValueError as error:
             raise TrustError(f"the trust file's root certificate cannot be read: {error}") from error
+
+    def witness_keys(self) -> list[tuple[str, bytes]]:
+        """Name and public key of everybody whose cosignatures count: docks and other witnesses."""
+        found = [(dock.id, dock.witness_key) for dock in self.docks] + [(one.id, one.key) for one in self.witnesses]
+        return [(name, from_b64url(key)) for name, key in found]
 
     def document_key(self, kid: str) -> bytes | None:
         """The document key with this thumbprint, if it is trusted."""
@@ -215,4 +233,43 @@ class Assignment:
     """R13.2, R13.3: content that must not be recorded."""
     mandatory: Flag
     """R10: must be filmed as a whole."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """R12.2: who, what and where of one recording; sealed, named by its ``open`` entry."""
+
+    v: FormatVersion
+    type: Literal["particulars"]
+    device: Name
+    officer: Name
+    section: Name
+    assignment: Assignment | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One position: degrees times 10^7 (WGS 84), error radius (68 %) in millimetres."""
+
+    at_us: Micros
+    """Media time."""
+    latitude_e7: Annotated[int, Field(strict=True, ge=-900_000_000, le=900_000_000)]
+    longitude_e7: Annotated[int, Field(strict=True, ge=-1_800_000_000, le=1_800_000_000)]
+    altitude_mm: Annotated[int, Field(strict=True, ge=-1_000_000, le=100_000_000)] | None
+    error_mm: Count | None
+    source: Literal["gnss", "fixed"]
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """R12.2: where the unit was during a stretch of one recording; sealed, named by a ``telemetry`` entry."""
+
+    v: FormatVersion
+    type: Literal["telemetry"]
+    device: Name
+    recording: RecordingId
+    positions: list[Position]
     __pydantic_config__: ClassVar[ConfigDict] = STRICT

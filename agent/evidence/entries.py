@@ -6,13 +6,14 @@ digest. A type that is not listed here fails verification; so does an unknown fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from agent.errors import FormatError
+from agent.errors import UnknownTypeError
 from agent.evidence.documents import ActionKind, Stage
 from agent.evidence.encoding import Json
 from agent.evidence.shapes import (
@@ -31,6 +32,7 @@ from agent.evidence.shapes import (
     load_shape,
 )
 
+_OPTIONAL_TYPE: Final = re.compile(r"x-[a-z0-9_-]{1,62}")
 FORMAT: Final = "enforcement-recorder/1"
 Signed = Annotated[int, Field(strict=True, ge=-(2**53) + 1, le=2**53 - 1)]
 
@@ -111,7 +113,8 @@ class Epoch:
 
     TYPE: ClassVar[str] = "epoch"
     key: Key
-    reason: Literal["recording_end", "lines"]
+    reason: Literal["recording_begin", "recording_end", "lines"]
+    """A recording has keys of its own: one begins before its notice, and its last ends with it."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -171,11 +174,12 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """R12.1: the notice of one recording: played to its end, or given in person, or not given."""
+    """R12.1: the notice of one recording: played to its end, given in person, posted as a sign, or not given."""
 
     TYPE: ClassVar[str] = "notice"
     recording: RecordingId
-    means: Literal["played", "oral"]
+    means: Literal["played", "oral", "posted"]
+    """``posted``: a sign; only for a fixed camera (R6)."""
     outcome: Literal["completed", "failed"]
     asset: Digest | None
     frames_total: Count
@@ -268,6 +272,20 @@ class Photo:
     at_us: Micros
     captured_us: Micros
     """Monotonic time of exposure."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryEntry:
+    """Positions of a stretch of a recording (R12.2), sealed."""
+
+    TYPE: ClassVar[str] = "telemetry"
+    recording: RecordingId
+    object: ObjectRef
+    start_us: Micros
+    """Media time of the first sample, like ``end_us`` of the last."""
+    end_us: Micros
+    samples: Count
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -378,6 +396,16 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class Witnessed:
+    """A witness's cosignature came back: everything up to the note's size stood before the cosignature's time."""
+
+    TYPE: ClassVar[str] = "witnessed"
+    note: Annotated[str, Field(max_length=8192)]
+    """The signed note, as the witness returned it."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """Still here: lets a verifier bound what a missing tail could hide."""
 
@@ -386,11 +414,25 @@ class Heartbeat:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
-Body = (
-    Boot | Genesis | Adopted | Epoch | SelfTest | Refused | Notice | Open | Segment | Mark | Photo | Gap | Hazard
-    | Close | Clock | Health | Docked | ReceiptEntry | Released | Heartbeat
+KnownBody = (
+    Boot | Genesis | Adopted | Epoch | SelfTest | Refused | Notice | Open | Segment | Mark | Photo | TelemetryEntry
+    | Gap | Hazard | Close | Clock | Health | Docked | ReceiptEntry | Released | Witnessed | Heartbeat
 )  # fmt: skip
-BODIES: Final[dict[str, type[Any]]] = {kind.TYPE: kind for kind in Body.__args__}
+BODIES: Final[dict[str, type[Any]]] = {kind.TYPE: kind for kind in KnownBody.__args__}
+OPTIONAL_PREFIX: Final = "x-"
+"""Types whose name begins so may be skipped by whoever does not know them; every other unknown type is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An entry of an optional type (``x-...``) that this version does not know: chained and signed, not understood."""
+
+    TYPE: ClassVar[str] = OPTIONAL_PREFIX
+    name: str
+    content: dict[str, Json]
+
+
+Body = KnownBody | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,7 +448,7 @@ class Entry:
     @property
     def type(self) -> str:
         """The entry's type as it stands in the line."""
-        return self.body.TYPE
+        return self.body.name if isinstance(self.body, Unknown) else self.body.TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,9 +467,13 @@ def load_entry(payload: dict[str, Json]) -> Entry:
     """Builds an entry from a line's payload; raises FormatError for an unknown type or any field out of shape."""
     envelope = load_shape(_Envelope, payload)
     kind = BODIES.get(envelope.type)
-    if kind is None:
-        raise FormatError(f"unknown entry type {envelope.type!r}")
-    body: Body = load_shape(kind, envelope.body)
+    body: Body
+    if kind is not None:
+        body = load_shape(kind, envelope.body)
+    elif _OPTIONAL_TYPE.fullmatch(envelope.type):
+        body = Unknown(envelope.type, envelope.body)
+    else:
+        raise UnknownTypeError(f"unknown entry type {envelope.type[:64]!r}")
     return Entry(envelope.seq, envelope.prev, envelope.device, envelope.time, body)
 
 
@@ -439,7 +485,9 @@ def entry_objects(entry: Entry) -> Iterator[ObjectRef]:
 def objects_of(body: Body) -> Iterator[ObjectRef]:
     """The objects that an entry with this body refers to."""
     match body:
-        case Segment(object=ref) | Photo(object=ref) | Adopted(object=ref) | ReceiptEntry(object=ref):
+        case Segment(object=ref) | Photo(object=ref) | TelemetryEntry(object=ref) | Adopted(object=ref):
+            yield ref
+        case ReceiptEntry(object=ref):
             yield ref
         case Open(particulars=ObjectRef() as ref):
             yield ref

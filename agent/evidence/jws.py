@@ -16,7 +16,7 @@ from nacl.bindings import crypto_core_ed25519_is_valid_point
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from agent.errors import FormatError, SignatureError
+from agent.errors import AlgorithmError, FormatError, KeySpanError, SignatureError
 from agent.evidence.encoding import Json, b64url, dump_json, from_b64url, load_object
 
 MAX_JWS_BYTES: Final = 65_536
@@ -60,33 +60,49 @@ def parse(token: bytes, typ: str) -> Jws:
     parts = token.split(b".")
     if len(parts) != 3:
         raise FormatError("not a JWS compact token")
-    header = load_object(from_b64url(parts[0]))
-    if set(header) != {"alg", "kid", "typ"} or header["alg"] != "EdDSA" or header["typ"] != typ:
-        raise FormatError("the header must be alg EdDSA, typ " + typ + " and a kid, nothing else")
-    if not isinstance(header["kid"], str):
-        raise FormatError("kid must be a string")
+    kid = _read_header(parts[0], typ)
     signature = from_b64url(parts[2])
     if len(signature) != 64:
         raise FormatError("an Ed25519 signature has 64 bytes")
-    return Jws(header["kid"], typ, load_object(from_b64url(parts[1])), parts[0] + b"." + parts[1], signature)
+    return Jws(kid, typ, load_object(from_b64url(parts[1])), parts[0] + b"." + parts[1], signature)
+
+
+@lru_cache(maxsize=256)
+def _read_header(part: bytes, typ: str) -> str:
+    """The key id that a header names. A key signs many lines, and each has the same header to the byte."""
+    header = load_object(from_b64url(part))
+    if header.get("alg", "EdDSA") != "EdDSA":
+        raise AlgorithmError(f"algorithm {str(header['alg'])[:40]!r} is not allowed, only EdDSA")
+    if set(header) != {"alg", "kid", "typ"} or header["typ"] != typ:
+        raise FormatError("the header must be alg EdDSA, typ " + typ + " and a kid, nothing else")
+    kid = header["kid"]
+    if not isinstance(kid, str) or len(kid) != 43:
+        raise FormatError("kid must be the thumbprint of a key")
+    return kid
 
 
 def check(token: Jws, public_key: bytes) -> None:
-    """Raises SignatureError unless the token was signed by this key and names it."""
-    if token.kid != thumbprint(public_key):
-        raise SignatureError(f"signed by key {token.kid}, not by {thumbprint(public_key)}")
+    """Raises KeySpanError unless the token names this key, SignatureError unless this key signed it."""
+    if token.kid != _thumbprint(public_key):
+        raise KeySpanError(f"signed by key {token.kid}, not by {thumbprint(public_key)}")
     check_detached(token.signed, token.signature, public_key)
 
 
 @lru_cache(maxsize=64)
-def _is_sound(public_key: bytes) -> bool:
+def _thumbprint(public_key: bytes) -> str:
+    return thumbprint(public_key)
+
+
+@lru_cache(maxsize=64)
+def is_sound_key(public_key: bytes) -> bool:
+    """Whether these bytes are the canonical encoding of a point of prime order: no small order, no mixed order."""
     return len(public_key) == 32 and crypto_core_ed25519_is_valid_point(public_key)
 
 
 def check_detached(message: bytes, signature: bytes, public_key: bytes) -> None:
     """Raises SignatureError unless ``signature`` is a strict Ed25519 signature of ``message``."""
     # libsodium's verify refuses small-order and non-canonical points; asking first gives the reason a name.
-    if not _is_sound(public_key):
+    if not is_sound_key(public_key):
         raise SignatureError("not a valid Ed25519 public key")
     if len(signature) != 64:
         raise SignatureError("an Ed25519 signature has 64 bytes")

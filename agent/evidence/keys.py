@@ -71,6 +71,13 @@ def load_signing_key(pem: bytes) -> SigningKey:
     return SigningKey(key.private_bytes_raw())
 
 
+def _sound(key: str) -> bytes:
+    raw = from_b64url(key)
+    if not jws.is_sound_key(raw):
+        raise SignatureError("the next key is not a valid Ed25519 public key")
+    return raw
+
+
 @dataclass(frozen=True, slots=True)
 class KeyState:
     """The epoch key in force after some line, with the number of lines it has signed; None before the first boot."""
@@ -88,9 +95,9 @@ class KeyState:
             jws.check(token, self.epoch_key)
 
     def after(self, body: object) -> KeyState:
-        """The state after a line with this body."""
+        """The state after a line with this body. Raises FormatError, SignatureError for a next key that is none."""
         if isinstance(body, Boot):
-            return KeyState(from_b64url(body.epoch_key))
+            return KeyState(_sound(body.epoch_key))
         if isinstance(body, Epoch):
-            return KeyState(from_b64url(body.key))
+            return KeyState(_sound(body.key))
         return KeyState(self.epoch_key, self.signed_lines + 1)

@@ -7,12 +7,14 @@ Writing to disk is the caller's: object first, then its line, each synced before
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from nacl.signing import SigningKey
 
-from agent.errors import FormatError, SignatureError, TrustError
+from agent.errors import OutOfPlaceError, SignatureError, TrustError
 from agent.evidence import jws
 from agent.evidence.documents import TrustBundle
 from agent.evidence.encoding import b64url, from_b64url, sha256_hex
@@ -40,7 +42,8 @@ class ChainState:
     def accept(self, line: bytes) -> Entry:
         """Judges one more line (without newline) and takes it in. On any error nothing has changed.
 
-        Raises FormatError (shape, chain), SignatureError (bad, or key out of its span), TrustError (certificate).
+        Raises FormatError (shape; OutOfPlaceError: chain), SignatureError (KeySpanError: another key than the one in
+        force), TrustError (certificate).
         """
         token = jws.parse(line, jws.LEDGER_TYPE)
         entry = load_entry(token.payload)
@@ -52,13 +55,13 @@ class ChainState:
 
     def _check_place(self, entry: Entry) -> None:
         if entry.seq != self.size:
-            raise FormatError(f"entry says it is number {entry.seq}, but stands at {self.size}")
+            raise OutOfPlaceError(f"entry says it is number {entry.seq}, but stands at {self.size}")
         if entry.prev != self.head:
-            raise FormatError(f"entry {entry.seq} does not follow the line before it")
+            raise OutOfPlaceError(f"entry {entry.seq} does not follow the line before it")
         if self.device is not None and entry.device != self.device:
-            raise FormatError(f"entry {entry.seq} belongs to device {entry.device}, not {self.device}")
+            raise OutOfPlaceError(f"entry {entry.seq} belongs to device {entry.device}, not {self.device}")
         if (self.size == 1) != isinstance(entry.body, Genesis):
-            raise FormatError("genesis stands exactly once, at number 1")
+            raise OutOfPlaceError("genesis stands exactly once, at number 1")
 
     def _identity_for(self, entry: Entry) -> Identity:
         if isinstance(entry.body, Boot):
@@ -67,7 +70,7 @@ class ChainState:
                 raise TrustError(f"the certificate is for {identity.device} of {identity.agency}")
             return identity
         if self.identity is None:
-            raise SignatureError("the ledger must begin with a boot line")
+            raise OutOfPlaceError("the ledger must begin with a boot line")
         return self.identity
 
     def _take(self, line: bytes, entry: Entry, identity: Identity) -> None:
@@ -81,13 +84,21 @@ class ChainState:
 class LedgerWriter:
     """Makes the lines of one run. The epoch key lives only here, in memory, and is dropped at every ``epoch`` line."""
 
-    def __init__(self, device: str, size: int = 0, head: str = FIRST_PREV, tree: Tree | None = None) -> None:
-        """Continues a ledger of ``size`` lines whose last line hashes to ``head``."""
+    def __init__(
+        self,
+        device: str,
+        size: int = 0,
+        head: str = FIRST_PREV,
+        tree: Tree | None = None,
+        new_key: Callable[[], SigningKey] = SigningKey.generate,
+    ) -> None:
+        """Continues a ledger of ``size`` lines whose last line hashes to ``head``. ``new_key`` makes epoch keys."""
         self.device = device
         self.size = size
         self.head = head
         self.tree = tree or Tree()
         self.lines_by_key = 0
+        self._new_key = new_key
         self._epoch: SigningKey | None = None
 
     @property
@@ -99,7 +110,7 @@ class LedgerWriter:
 
     def boot(self, identity: SigningKey, time: EntryTime, **fields: object) -> bytes:
         """The ``boot`` line: makes a fresh epoch key and certifies it with the identity key."""
-        fresh = SigningKey.generate()
+        fresh = self._new_key()
         body = Boot(epoch_key=b64url(bytes(fresh.verify_key)), **fields)  # type: ignore[arg-type]
         line = self._line(body, time, identity)
         self._epoch, self.lines_by_key = fresh, 0
@@ -113,7 +124,7 @@ class LedgerWriter:
 
     def next_epoch(self, reason: str, time: EntryTime) -> bytes:
         """The ``epoch`` line: the current key signs its successor and is dropped."""
-        fresh = SigningKey.generate()
+        fresh = self._new_key()
         body = Epoch(key=b64url(bytes(fresh.verify_key)), reason=reason)  # type: ignore[arg-type]
         line = self._line(body, time, self.epoch_key)
         self._epoch, self.lines_by_key = fresh, 0
@@ -134,3 +145,11 @@ class LedgerWriter:
         self.tree.add(line)
         self.size += 1
         return line
+
+
+def unverified_entries(path: Path) -> Iterator[Entry]:
+    """Entries of a ledger file as they stand, for showing: nothing is judged. Raises OSError, FormatError."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield load_entry(jws.parse(line[:-1], jws.LEDGER_TYPE).payload)

@@ -58,9 +58,9 @@ def _b64(data: bytes) -> bytes:
     return base64.b64encode(data).rstrip(b"=")
 
 
-def _stanza(file_key: bytes, recipient: bytes) -> bytes:
-    """An X25519 recipient stanza: the file key wrapped for one recipient."""
-    ephemeral = X25519PrivateKey.generate()
+def _stanza(file_key: bytes, recipient: bytes, secret_bytes: bytes) -> bytes:
+    """An X25519 recipient stanza: the file key wrapped for one recipient, with a fresh secret of 32 bytes."""
+    ephemeral = X25519PrivateKey.from_private_bytes(secret_bytes)
     share = ephemeral.public_key().public_bytes_raw()
     secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(recipient))
     wrap = _hkdf(secret, share + recipient, _WRAP_INFO)
@@ -71,10 +71,18 @@ def _stanza(file_key: bytes, recipient: bytes) -> bytes:
 class SealedWriter:
     """Push writer of one age file. ``emit`` gets the bytes of the file in order; durability is the caller's."""
 
-    def __init__(self, recipients: Iterable[bytes], emit: Callable[[bytes], object]) -> None:
-        """Writes the header at once. ``recipients`` are X25519 public keys, at least one."""
-        file_key, nonce = os.urandom(16), os.urandom(16)
-        stanzas = [_stanza(file_key, recipient) for recipient in recipients]
+    def __init__(
+        self,
+        recipients: Iterable[bytes],
+        emit: Callable[[bytes], object],
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """Writes the header at once. ``recipients`` are X25519 public keys, at least one.
+
+        ``random`` gives that many unpredictable bytes; only test vectors use another source than the kernel's.
+        """
+        file_key, nonce = random(16), random(16)
+        stanzas = [_stanza(file_key, recipient, random(32)) for recipient in recipients]
         if not stanzas:
             raise FormatError("nothing is sealed without a recipient")
         header = b"age-encryption.org/v1\n" + b"".join(stanzas) + b"---"
@@ -113,10 +121,12 @@ class SealedWriter:
         self._emit(data)
 
 
-def seal(plain: bytes, recipients: Iterable[bytes]) -> tuple[ObjectRef, bytes]:
-    """Seals small data (particulars, photo) in one go; returns its reference and the file's bytes."""
+def seal(
+    plain: bytes, recipients: Iterable[bytes], random: Callable[[int], bytes] = os.urandom
+) -> tuple[ObjectRef, bytes]:
+    """Seals small data (particulars, photo, telemetry) in one go; returns its reference and the file's bytes."""
     out: list[bytes] = []
-    writer = SealedWriter(recipients, out.append)
+    writer = SealedWriter(recipients, out.append, random)
     writer.write(plain)
     return writer.close(), b"".join(out)
 

@@ -20,7 +20,7 @@ from agent.errors import (
 )
 from agent.evidence.documents import Assignment
 from agent.evidence.entries import Clock as ClockEntry
-from agent.evidence.entries import Gap, HazardInput, Heartbeat, ReceiptEntry, Refused
+from agent.evidence.entries import Gap, HazardInput, Heartbeat, ReceiptEntry, Refused, Witnessed
 from agent.hardware.assembly import open_parts
 from agent.hardware.parts import Contact, Drivable, Edge, PlaybackProof
 from agent.hardware.prompts import Prompt
@@ -121,6 +121,8 @@ class Daemon:
         self._buttons = {"record": GestureState(), "photo": GestureState()}
         self._scripted: list[tuple[int, Drivable, bool]] = []
         self._stopping = self._told_empty = False
+        self._witnessed = 0
+        """News (``Journal.news``) up to which a cosignature has been entered in this run."""
         self._next_second_ns = 0
         self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         self._clock = self.parts.clock.read()
@@ -369,6 +371,10 @@ class Daemon:
             log.error("cosignature refused", code=error.code, why=str(error))
             return
         log.info("cosigned", size=point.size)
+        news = self._opened.journal.news
+        if point.size >= news > self._witnessed:
+            self._witnessed = news
+            self._shell.perform(machine.Enter(Witnessed(note.decode())))
 
     def _tell_when_empty(self) -> None:
         """Says once per docking that everything is with the dock and the unit may be taken out."""

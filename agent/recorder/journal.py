@@ -6,7 +6,7 @@ Used by the main loop only. A reserve file is kept so that the end of a recordin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from agent.errors import FormatError, StorageError, StorageFullError
 from agent.evidence import jws
 from agent.evidence.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from agent.evidence.encoding import sha256_hex
-from agent.evidence.entries import Body, Entry, EntryTime, load_entry
+from agent.evidence.entries import Body, Entry, EntryTime, Heartbeat, Notice, ReceiptEntry, Released, Witnessed, load_entry
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.ledger import FIRST_PREV, LedgerWriter
 from agent.evidence.merkle import Tree
@@ -26,6 +26,8 @@ from agent.system.durable import AppendFile, remove_file, write_atomic
 
 RESERVE_BYTES: Final = 1 << 20
 CHECKPOINT_EVERY_LINES: Final = 16
+_NO_NEWS: Final = (Heartbeat, ReceiptEntry, Released, Witnessed)
+"""Entries about handing over: a cosignature over these alone is not entered, or entering would never end."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,9 @@ class Journal:
         self._now = now
         self._reserve = folder.path / "reserve"
         self._checkpointed = past.size
+        self._begun = ""
+        self.news = past.size
+        """Lines up to the last one that says something new: what a witness should see soon."""
         self._keep_reserve()
 
     @property
@@ -107,12 +112,27 @@ class Journal:
         self._append(self._writer.boot(identity, self._now(), **fields))
 
     def enter(self, body: Body) -> None:
-        """Enters one entry; returns after fdatasync. Raises StorageError."""
+        """Enters one entry; returns after fdatasync. Raises StorageError.
+
+        """
+        if isinstance(body, Notice):
+            self.begin_recording(body.recording)
         self._append(self._writer.entry(body, self._now()))
+        if not isinstance(body, _NO_NEWS):
+            self.news = self.size
         if self._writer.lines_by_key >= self._epoch_lines:
             self.rotate("lines")
         elif self.size - self._checkpointed >= CHECKPOINT_EVERY_LINES:
             self.checkpoint()
+
+    def begin_recording(self, recording: str) -> None:
+        """Replaces the key before the first line of a recording; asked again for the same one, does nothing.
+
+        So a recording is signed by keys of its own, and can be handed over and checked without a word about another.
+        """
+        if recording != self._begun:
+            self.rotate("recording_begin")
+            self._begun = recording
 
     def rotate(self, reason: str) -> None:
         """Enters ``epoch``: the next key takes over, the current one is dropped. Writes a checkpoint."""
@@ -152,11 +172,3 @@ class Journal:
         with suppress(StorageError):  # a full disk is met by refusing to start, not here
             if not self._reserve.exists():
                 write_atomic(self._reserve, os.urandom(RESERVE_BYTES))
-
-
-def parse_lines(path: Path) -> Iterator[Entry]:
-    """Entries of a ledger, unverified, for showing (``recorder inspect``, ``recorder watch``)."""
-    with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield load_entry(jws.parse(line[:-1], jws.LEDGER_TYPE).payload)

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.errors import FormatError, ReceiptError
 from agent.evidence.checkpoint import Checkpoint, cosigned_at, open_note, origin_of
 from agent.evidence.documents import TrustBundle
-from agent.evidence.encoding import from_b64url, sha256_hex
+from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import Entry, ObjectRef, ReceiptEntry, Released, entry_objects
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.merkle import Tree
@@ -37,7 +37,7 @@ def keep_cosigned(folder: EvidenceFolder, note: bytes, trust: TrustBundle, devic
     """
     signed = open_note(note)
     point = signed.checkpoint
-    times = [cosigned_at(signed, dock.id, from_b64url(dock.witness_key)) for dock in trust.docks]
+    times = [cosigned_at(signed, name, key) for name, key in trust.witness_keys()]
     if point.origin != origin_of(trust.agency, device) or all(time is None for time in times):
         raise ReceiptError("not a checkpoint of this device that a trusted witness cosigned")
     if root_at(folder.ledger, point.size) != point.root.hex():

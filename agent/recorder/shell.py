@@ -150,6 +150,7 @@ class Shell:
             lambda proof: self._post((recording.id, proof)),
             lambda started_ns: log.info("notice started", after_us=(started_ns - pressed_ns) // 1000),
         )
+        self.opened.journal.begin_recording(recording.id)  # while it plays: nobody waits for this
 
     def notice_ended(self, recording_id: str, proof: PlaybackProof, mono_us: int) -> machine.NoticeEnded:
         """The event for a notice that ended: what was played, what the microphone heard of it."""

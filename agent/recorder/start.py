@@ -114,9 +114,10 @@ def _recover(folder: EvidenceFolder, journal: Journal, book: ReceiptBook, past: 
     entered = {ref.digest for entry in past.entries for ref in entry_objects(entry)}
     pieces = recover_pieces(folder, entered)
     set_unlisted_aside(folder, entered)
-    for body in closing_entries(past.entries, pieces):
+    closing = closing_entries(past.entries, pieces)
+    for body in closing:
         enter(journal, folder, book, body)
-    if past.entries and pieces:
+    if closing:
         journal.rotate("recording_end")
     book.sweep()
 

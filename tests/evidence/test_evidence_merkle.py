@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import FormatError
-from agent.evidence.merkle import EMPTY_ROOT, Tree, check_inclusion, inclusion_proof, leaf_hash, node_hash, subtree_root
+from agent.evidence.merkle import EMPTY_ROOT, LeafNodes, Tree, check_inclusion, inclusion_proof, leaf_hash, node_hash, subtree_root
 
 # The inputs and roots of the certificate-transparency project's own tests.
 INPUTS = [
@@ -60,7 +60,7 @@ def test_every_leaf_of_every_size_up_to_64_is_proved_and_no_other_leaf_place_or_
         leaves = leaves_of(size)
         root = by_definition(leaves)
         for index in range(size):
-            proof = inclusion_proof(leaves, index)
+            proof = inclusion_proof(LeafNodes(leaves), index, len(leaves))
             check_inclusion(leaves[index], index, size, proof, root)
             wrong = [
                 (leaf_hash(b"another"), index, size, proof, root),
@@ -84,14 +84,14 @@ def test_every_leaf_of_every_size_up_to_64_is_proved_and_no_other_leaf_place_or_
 def test_a_leaf_of_a_larger_tree_is_proved(size: int, data: st.DataObject) -> None:
     leaves = leaves_of(size)
     index = data.draw(st.integers(0, size - 1))
-    check_inclusion(leaves[index], index, size, inclusion_proof(leaves, index), by_definition(leaves))
+    check_inclusion(leaves[index], index, size, inclusion_proof(LeafNodes(leaves), index, len(leaves)), by_definition(leaves))
 
 
 @given(st.integers(1, 40), st.lists(st.binary(min_size=32, max_size=32), max_size=8), st.data())
 def test_a_made_up_proof_leads_nowhere(size: int, proof: list[bytes], data: st.DataObject) -> None:
     leaves = leaves_of(size)
     index = data.draw(st.integers(0, size - 1))
-    if proof != inclusion_proof(leaves, index):
+    if proof != inclusion_proof(LeafNodes(leaves), index, len(leaves)):
         with pytest.raises(FormatError):
             check_inclusion(leaves[index], index, size, proof, by_definition(leaves))
 
@@ -99,4 +99,4 @@ def test_a_made_up_proof_leads_nowhere(size: int, proof: list[bytes], data: st.D
 @pytest.mark.parametrize(("size", "index"), [(0, 0), (3, 3), (3, -1)])
 def test_there_is_no_proof_of_a_leaf_that_is_not_there(size: int, index: int) -> None:
     with pytest.raises(FormatError):
-        inclusion_proof(leaves_of(size), index)
+        inclusion_proof(LeafNodes(leaves_of(size)), index, size)

@@ -16,8 +16,8 @@ from agent.errors import FormatError, StorageError, StorageFullError
 from agent.evidence.checkpoint import check_ledger_signature, open_note
 from agent.evidence.entries import Entry, Epoch, Heartbeat
 from agent.evidence.folder import EvidenceFolder
-from agent.evidence.ledger import ChainState
-from agent.recorder.journal import CHECKPOINT_EVERY_LINES, Journal, Past, parse_lines, read_past
+from agent.evidence.ledger import ChainState, unverified_entries
+from agent.recorder.journal import CHECKPOINT_EVERY_LINES, Journal, Past, read_past
 from agent.system import durable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +57,7 @@ def test_what_was_entered_is_a_ledger_that_the_chain_accepts(
     chain, entries = accepted(enrolled, tmp_path)
     assert [entry.type for entry in entries] == ["boot", "genesis", "heartbeat", "boot", "heartbeat"]
     assert chain.size == journal.size
-    assert list(parse_lines(tmp_path / "ledger.jws")) == entries
+    assert list(unverified_entries(tmp_path / "ledger.jws")) == entries
 
 
 def test_the_key_rotates_after_its_lines_and_the_checkpoint_is_signed_by_the_key_in_force(

@@ -13,7 +13,7 @@ from agent.evidence.entries import HazardInput, Heard, Interlock, Notice
 from agent.rules.interlock import Situation, hazard_state, judge
 from agent.rules.sequence import notice_served
 
-POLICY = HazardPolicy(max_age_us=10, stale_counts_as_set=True)
+POLICY = HazardPolicy(max_age_us=10, stale_counts_as_set=True, assumed_zone=None)
 CLEAR, SET, STALE = (HazardInput("switch", state, 0) for state in ("clear", "set", "stale"))
 ZONE = HazardZone("1", "IIC", "T4", None)
 APPROVAL = ExApproval("Ex ib IIC T4 Gb", "CNEx00.0000", "样例机构", 2_000, "SN-1")

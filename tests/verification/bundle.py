@@ -104,6 +104,7 @@ class Agency:
             crl=crl.sign(self.root_key, None).public_bytes(Encoding.PEM).decode(),
             document_keys=[b64url(bytes(self.documents.verify_key))],
             docks=[dock],
+            witnesses=[],
             recipients=[self.recipient],
         )
 

@@ -1,10 +1,9 @@
-"""What each command of ``recorder`` does. The rooms meet here, and only here."""
+"""The commands of whoever examines evidence: verify, export, inspect. They load no camera, codec or broker library."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,70 +12,22 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-from agent.config import DockConfig, RecorderConfig, load
-from agent.errors import TrustError, UsageError, table
+from agent.errors import TrustError, UsageError
 from agent.evidence.documents import TrustBundle
 from agent.evidence.entries import Close, Entry, Open
 from agent.evidence.export import export_recording
 from agent.evidence.folder import EvidenceFolder, devices_of
+from agent.evidence.ledger import unverified_entries
 from agent.evidence.shapes import dump_shape
 from agent.evidence.verification.report import AXIS_TEXT, RULES, Report
 from agent.evidence.verification.verifier import Question, total_bytes, verify
-from agent.recorder.control import ask
-from agent.recorder.journal import parse_lines
 from agent.rules.conduct import judge_conduct
-from agent.system import logs
 
-_SIGNS: Final = {
+SIGNS: Final = {
     "ok": "[green]✓ 通过 ok[/]",
     "finding": "[bold red]✗ 发现 finding[/]",
     "unknown": "[yellow]? 未知 unknown[/]",
 }
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from agent.unit import run_unit  # camera, codec and MQTT libraries: only a recorder needs them
-
-    config = load(arguments.config, RecorderConfig)
-    logs.configure(config.log.level)
-    run_unit(config)
-    return 0
-
-
-def _dock(arguments: argparse.Namespace) -> int:
-    from agent.dock.service import main as run_dock
-    from agent.dock.status import read_status
-
-    config = load(arguments.config, DockConfig)
-    if arguments.what == "run":
-        logs.configure(config.log.level)
-        return run_dock(config.dock)
-    from agent.dock.console import bay_table
-
-    status = read_status(config.dock.console_socket)
-    if arguments.json:
-        _print_json(dump_shape(status))
-    else:
-        Console().print(bay_table(status))
-    return 0
-
-
-def _doctor(arguments: argparse.Namespace) -> int:
-    if arguments.errors:
-        print(table())
-        return 0
-    if not arguments.config:
-        raise UsageError("doctor 需要 --config 或 --errors； doctor needs --config or --errors")
-    from agent.doctor import examine
-
-    rows = examine(arguments.config)
-    view = Table(title="自检 Self-check")
-    for heading in ("项目 Item", "结果 Result", "说明 What to do"):
-        view.add_column(heading)
-    for row in rows:
-        view.add_row(row.item, _SIGNS["ok"] if row.error is None else f"[bold red]{row.error.code}[/]", row.text)
-    Console().print(view)
-    return next((row.error.exit_code for row in rows if row.error), 0)
 
 
 def _trust(path: Path) -> TrustBundle:
@@ -95,7 +46,8 @@ def read_identity_file(path: Path) -> pyrage.x25519.Identity:
         raise TrustError(f"{path} is not an age identity file: {error}") from error
 
 
-def _verify(arguments: argparse.Namespace) -> int:
+def verify_command(arguments: argparse.Namespace) -> int:
+    """``recorder verify``: judges and prints the verdict."""
     question = Question(
         trust=_trust(arguments.trust),
         conduct=judge_conduct,
@@ -113,7 +65,7 @@ def _verify(arguments: argparse.Namespace) -> int:
             raise UsageError(f"{arguments.path}: {error.strerror}") from error
         report = verify(arguments.path, question, lambda count: progress.advance(bar, count))
     if arguments.json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
     else:
         print_report(report, Console())
     return report.exit_code()
@@ -126,12 +78,12 @@ def print_report(report: Report, console: Console) -> None:
     axes.add_column("结论 Verdict")
     for axis, verdict in report.axes().items():
         chinese, english = AXIS_TEXT[axis]  # type: ignore[index]
-        axes.add_row(f"{chinese} {axis}: {english}", _SIGNS[verdict])
+        axes.add_row(f"{chinese} {axis}: {english}", SIGNS[verdict])
     rules = Table(title="各条规则 Verdict by rule")
     rules.add_column("规则 Rule")
     rules.add_column("结论 Verdict")
     for rule, verdict in report.rules().items():
-        rules.add_row(f"{rule} {RULES[rule][0]} {RULES[rule][1]}", _SIGNS[verdict])
+        rules.add_row(f"{rule} {RULES[rule][0]} {RULES[rule][1]}", SIGNS[verdict])
     console.print(axes, rules)
     for finding in report.findings:
         rule = f" {finding.rule}" if finding.rule else ""
@@ -152,12 +104,13 @@ def print_report(report: Report, console: Console) -> None:
 
 def _entries(path: Path) -> list[Entry]:
     try:
-        return list(parse_lines(EvidenceFolder(path).ledger))
+        return list(unverified_entries(EvidenceFolder(path).ledger))
     except OSError as error:
         raise UsageError(f"{path} holds no readable ledger: {error.strerror}") from error
 
 
-def _export(arguments: argparse.Namespace) -> int:
+def export_command(arguments: argparse.Namespace) -> int:
+    """``recorder export``: one recording, opened."""
     entries = _entries(arguments.path)
     recording = arguments.recording or _last_film(entries)
     identity = read_identity_file(arguments.identity)
@@ -179,7 +132,8 @@ def _last_film(entries: list[Entry]) -> str:
     return films[-1]
 
 
-def _inspect(arguments: argparse.Namespace) -> int:
+def inspect_command(arguments: argparse.Namespace) -> int:
+    """``recorder inspect``: entries as they stand, not judged."""
     for device in devices_of(arguments.path) if arguments.path.is_dir() else []:
         for entry in _entries(device):
             if arguments.type and entry.type != arguments.type:
@@ -205,48 +159,8 @@ def _short(entry: Entry, body: dict[str, Any]) -> str:
     return ", ".join(f"{key}={str(value)[:40]}" for key, value in body.items())[:150]
 
 
-def _control(arguments: argparse.Namespace) -> int:
-    config = load(arguments.config, RecorderConfig)
-    fields: dict[str, Any] = {}
-    if arguments.command == "press":
-        fields["hold_ms"] = arguments.hold_ms
-    elif arguments.command == "mark":
-        fields["kind"] = arguments.kind
-    elif arguments.command == "drive":
-        fields = {"part": arguments.part, "active": arguments.state == "on"}
-    status = ask(config.recorder.control, arguments.command, **fields)
-    if arguments.json:
-        _print_json(status)
-    else:
-        _print_status(status)
-    return 0
-
-
-def _print_status(status: dict[str, Any]) -> None:
-    print(f"{status['device']}: {status['phase_zh']} {status['phase_en']}")
-    if status["recording"]:
-        print(f"  记录 recording {status['recording']}  {status['media_seconds']:.1f} s")
-    print(
-        f"  防爆标志 hazard: {status['hazard']}   在站 docked: {status['docked']}   账本 ledger: {status['ledger_size']}"
-    )
-    hours = status["free_bytes"] / 1e9
-    battery = status["power"]["percent"]
-    print(f"  剩余空间 free: {hours:.1f} GB   电量 battery: {battery if battery is not None else '?'} %")
-    if custody := status["custody"]:
-        pending = f"{custody['pending_objects']} 个 objects, {custody['pending_bytes'] / 1e6:.1f} MB"
-        print(f"  待交接 pending: {pending}   联机 connected: {custody['connected']}")
-
-
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Prints a value as JSON for machines."""
     print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
-    "run": _run,
-    "dock": _dock,
-    "doctor": _doctor,
-    "verify": _verify,
-    "export": _export,
-    "inspect": _inspect,
-    **dict.fromkeys(("press", "stop", "mark", "photo", "status", "reload", "drive"), _control),
-}

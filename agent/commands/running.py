@@ -1,0 +1,62 @@
+"""The commands that run something: the recorder, the dock, the self-check."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from agent.commands.judging import SIGNS, print_json
+from agent.config import DockConfig, RecorderConfig, load
+from agent.errors import UsageError, table
+from agent.evidence.shapes import dump_shape
+from agent.system import logs
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """``recorder run``: until SIGTERM."""
+    from agent.unit import run_unit  # camera, codec and MQTT libraries: only a recorder needs them
+
+    config = load(arguments.config, RecorderConfig)
+    logs.configure(config.log.level)
+    run_unit(config)
+    return 0
+
+
+def dock_command(arguments: argparse.Namespace) -> int:
+    """``recorder dock``: runs the station, or shows its state."""
+    from agent.dock.service import main as run_dock
+    from agent.dock.status import read_status
+
+    config = load(arguments.config, DockConfig)
+    if arguments.what == "run":
+        logs.configure(config.log.level)
+        return run_dock(config.dock)
+    from agent.dock.console import bay_table
+
+    status = read_status(config.dock.console_socket)
+    if arguments.json:
+        print_json(dump_shape(status))
+    else:
+        Console().print(bay_table(status))
+    return 0
+
+
+def doctor_command(arguments: argparse.Namespace) -> int:
+    """``recorder doctor``: what is wrong and what to do."""
+    if arguments.errors:
+        print(table())
+        return 0
+    if not arguments.config:
+        raise UsageError("doctor 需要 --config 或 --errors； doctor needs --config or --errors")
+    from agent.doctor import examine
+
+    rows = examine(arguments.config)
+    view = Table(title="自检 Self-check")
+    for heading in ("项目 Item", "结果 Result", "说明 What to do"):
+        view.add_column(heading)
+    for row in rows:
+        view.add_row(row.item, SIGNS["ok"] if row.error is None else f"[bold red]{row.error.code}[/]", row.text)
+    Console().print(view)
+    return next((row.error.exit_code for row in rows if row.error), 0)
