@@ -110,7 +110,9 @@ class Stage:
 def main() -> int:
     """Runs the demonstration; 0 when every step showed what it should."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--broker", choices=["auto", "mosquitto", "nats"], default="auto", help="auto: mosquitto if it is there")
+    parser.add_argument(
+        "--broker", choices=["auto", "mosquitto", "nats"], default="auto", help="auto: mosquitto if it is there"
+    )
     stage = Stage(Path("build/demo").resolve(), parser.parse_args().broker)
     shutil.rmtree(stage.root, ignore_errors=True)
     for folder in (stage.work, stage.root / "archive", stage.root / "trust", stage.root / "keys", stage.work / "dock"):

@@ -93,6 +93,13 @@ class KeySpanError(SignatureError):
     code = "ER-2007"
 
 
+class ProofError(FormatError):
+    """A line's audit path does not lead to the note's root."""
+
+    code = "ER-2008"
+    advice = "移交包与见证不符，请保留原件并送检。 Keep the extract untouched and have it examined."
+
+
 class TrustError(RecorderError):
     """A trust bundle, certificate, profile or policy is missing, malformed or not from the agency."""
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pyrage
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -19,9 +20,10 @@ from agent.evidence.export import export_recording
 from agent.evidence.folder import EvidenceFolder, devices_of
 from agent.evidence.ledger import unverified_entries
 from agent.evidence.shapes import dump_shape
-from agent.evidence.verification.report import AXIS_TEXT, RULES, Report
+from agent.evidence.verification.findings import AXIS_TEXT, RULES
+from agent.evidence.verification.report import MAX_PLACES, Report
 from agent.evidence.verification.verifier import Question, total_bytes, verify
-from agent.rules.conduct import judge_conduct
+from agent.rules.conduct import ConductJudge
 
 SIGNS: Final = {
     "ok": "[green]✓ 通过 ok[/]",
@@ -50,7 +52,7 @@ def verify_command(arguments: argparse.Namespace) -> int:
     """``recorder verify``: judges and prints the verdict."""
     question = Question(
         trust=_trust(arguments.trust),
-        conduct=judge_conduct,
+        conduct=ConductJudge,
         identity=read_identity_file(arguments.identity) if arguments.identity else None,
         accept_simulated=arguments.accept_simulated,
     )
@@ -77,7 +79,7 @@ def print_report(report: Report, console: Console) -> None:
     axes.add_column("项目 Axis")
     axes.add_column("结论 Verdict")
     for axis, verdict in report.axes().items():
-        chinese, english = AXIS_TEXT[axis]  # type: ignore[index]
+        chinese, english = AXIS_TEXT[axis]
         axes.add_row(f"{chinese} {axis}: {english}", SIGNS[verdict])
     rules = Table(title="各条规则 Verdict by rule")
     rules.add_column("规则 Rule")
@@ -86,10 +88,24 @@ def print_report(report: Report, console: Console) -> None:
         rules.add_row(f"{rule} {RULES[rule][0]} {RULES[rule][1]}", SIGNS[verdict])
     console.print(axes, rules)
     for finding in report.findings:
-        rule = f" {finding.rule}" if finding.rule else ""
-        console.print(f"[bold red]✗ {finding.code}[/]{rule} @ {finding.where}: {finding.what}", highlight=False, soft_wrap=True)
-    for unknown, why in report.unknown.items():
-        console.print(f"[yellow]? {unknown.value}[/]: {why}", highlight=False, soft_wrap=True)
+        rule = f" {finding.meaning.rule}" if finding.meaning.rule else ""
+        place = f"{finding.device} {finding.where}"
+        console.print(
+            f"[bold red]✗ {finding.code}[/]{rule} @ {escape(place)}: {escape(finding.what)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for code, count in report.counts.items():
+        if count > MAX_PLACES:
+            console.print(
+                f"  {code}: 共 {count} 处，仅列出前 {MAX_PLACES} 处 {count} in all, the first {MAX_PLACES} are listed"
+            )
+    for unknown in report.unknown:
+        console.print(
+            f"[yellow]? {unknown.about}[/] @ {escape(unknown.device)}: {unknown.chinese} {unknown.english}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for one in report.devices:
         console.print(
             f"设备 device {one.device}: {one.entries} 条目 entries, {one.recordings} 段记录 recordings, "
@@ -162,5 +178,3 @@ def _short(entry: Entry, body: dict[str, Any]) -> str:
 def print_json(value: Any) -> None:
     """Prints a value as JSON for machines."""
     print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-

@@ -11,10 +11,15 @@ An archive is a folder of such folders, each named by its device.
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import ObjectRef
+from agent.evidence.jws import MAX_JWS_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,47 @@ class EvidenceFolder:
 
 
 def devices_of(path: Path) -> list[Path]:
-    """The device folders at a path: the path itself if it holds a ledger, else its sub-folders that do, by name."""
-    if EvidenceFolder(path).ledger.is_file():
+    """The device folders at a path: the path itself if it holds a ledger, else its sub-folders that do, by name.
+
+    Raises OSError. What the ledger is (a file, a link, a pipe) is for whoever reads it to judge.
+    """
+    if os.path.lexists(EvidenceFolder(path).ledger):
         return [path]
-    return sorted(
-        inner for inner in path.iterdir() if EvidenceFolder(inner).ledger.is_file() and not inner.is_symlink()
-    )
+    with os.scandir(path) as inside:
+        names = [one.name for one in inside if one.is_dir(follow_symlinks=False)]
+    found = [path / name for name in sorted(names, key=os.fsencode)]
+    return [folder for folder in found if os.path.lexists(EvidenceFolder(folder).ledger)]
+
+
+def open_regular(path: Path) -> BinaryIO | None:
+    """Opens a regular file of this very name for reading; None for anything else, or nothing, or no permission.
+
+    A link could lead out of the evidence, and a pipe would never end: neither is evidence.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
+    return os.fdopen(handle, "rb")
+
+
+def read_regular(path: Path, limit: int) -> bytes | None:
+    """A small regular file, whole; None when it is none, or longer than ``limit`` bytes, or cannot be read."""
+    file = open_regular(path)
+    if file is None:
+        return None
+    with file:
+        try:
+            data = file.read(limit + 1)
+        except OSError:
+            return None
+    return data if len(data) <= limit else None
+
+
+def read_document(folder: EvidenceFolder, ref: ObjectRef) -> bytes | None:
+    """A signed document of the folder, if it is there and is the one meant."""
+    data = read_regular(folder.object_path(ref), MAX_JWS_BYTES)
+    return data if data is not None and len(data) == ref.size and sha256_hex(data) == ref.digest else None

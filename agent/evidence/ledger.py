@@ -62,13 +62,17 @@ class ChainState:
             raise OutOfPlaceError(f"entry {entry.seq} belongs to device {entry.device}, not {self.device}")
         if (self.size == 1) != isinstance(entry.body, Genesis):
             raise OutOfPlaceError("genesis stands exactly once, at number 1")
+        if isinstance(entry.body, Genesis) and (entry.body.device, entry.body.agency) != (
+            entry.device,
+            self.trust.agency,
+        ):
+            raise OutOfPlaceError(f"genesis is of {entry.body.device} of {entry.body.agency}")
+        if self.size == 0 and not isinstance(entry.body, Boot):
+            raise OutOfPlaceError("the ledger must begin with a boot line")
 
     def _identity_for(self, entry: Entry) -> Identity:
         if isinstance(entry.body, Boot):
-            identity = read_identity(from_b64url(entry.body.certificate), self.trust.root())
-            if identity.device != entry.device or identity.agency != self.trust.agency:
-                raise TrustError(f"the certificate is for {identity.device} of {identity.agency}")
-            return identity
+            return identity_of(entry, self.trust)
         if self.identity is None:
             raise OutOfPlaceError("the ledger must begin with a boot line")
         return self.identity
@@ -79,6 +83,15 @@ class ChainState:
         self.head = sha256_hex(line)
         self.tree.add(line)
         self.size += 1
+
+
+def identity_of(entry: Entry, trust: TrustBundle) -> Identity:
+    """Whose certificate a ``boot`` entry shows; raises TrustError unless it is this agency's for this very device."""
+    assert isinstance(entry.body, Boot)
+    identity = read_identity(from_b64url(entry.body.certificate), trust.root())
+    if identity.device != entry.device or identity.agency != trust.agency:
+        raise TrustError(f"the certificate is for {identity.device} of {identity.agency}")
+    return identity
 
 
 class LedgerWriter:

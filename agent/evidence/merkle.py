@@ -118,7 +118,7 @@ class StoredTree:
         for node in self._tree.add_leaf(leaf):
             self._pending += node
         if len(self._pending) >= _BUFFER_BYTES:
-            self._flush()
+            self.flush()
 
     def add(self, line: bytes) -> None:
         """Appends one line (without newline). Raises OSError."""
@@ -130,15 +130,16 @@ class StoredTree:
 
     def node(self, level: int, index: int) -> bytes:
         """Reads one final node. Raises OSError, FormatError when it is not in the file."""
-        self._flush()
+        self.flush()
         return _read_node(self._handle, level, index)
 
     def close(self) -> None:
         """Writes what waits and closes the file; it stays."""
-        self._flush()
+        self.flush()
         os.close(self._handle)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hands what waits to the operating system. Raises OSError."""
         while self._pending:
             done = os.pwrite(self._handle, self._pending, self._written)
             self._written += done

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Final
@@ -29,7 +30,10 @@ from agent.evidence.entries import ObjectRef
 CHUNK_BYTES: Final = 65_536
 TAG_BYTES: Final = 16
 _BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-_MAX_HEADER: Final = 8_192
+HEADER_LIMIT: Final = 8_192
+"""Bytes within which the header of a sealed object ends."""
+_STANZA: Final = re.compile(rb"-> ([\x21-\x7e]+)(?: [\x21-\x7e]+)*")
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*")
 _WRAP_INFO: Final = b"age-encryption.org/v1/X25519"
 
 
@@ -133,7 +137,7 @@ def seal(
 
 def header_bytes(start: bytes) -> int:
     """Length of an age header and the payload nonce, given the file's first bytes. Raises FormatError."""
-    end = start.find(b"\n--- ", 0, _MAX_HEADER)
+    end = start.find(b"\n--- ", 0, HEADER_LIMIT)
     newline = start.find(b"\n", end + 1) if end >= 0 else -1
     if not start.startswith(b"age-encryption.org/v1\n") or newline < 0:
         raise FormatError("not an age file, or its header is torn")
@@ -151,10 +155,27 @@ def whole_bytes(start: bytes, size: int) -> int:
     return header + (size - header) // (CHUNK_BYTES + TAG_BYTES) * (CHUNK_BYTES + TAG_BYTES)
 
 
-def stanza_count(start: bytes) -> int:
-    """How many recipients can open the file, as its header says (verification, axis confidentiality)."""
+def stanza_types(start: bytes) -> list[bytes]:
+    """Type of each recipient stanza in the header, given the file's first bytes. Raises FormatError.
+
+    It says for how many keys a file is sealed; for which, only those keys can tell (axis confidentiality).
+    """
     header = start[: header_bytes(start) - 16]  # without the nonce, which is random
-    return header.count(b"\n-> ")
+    lines = iter(header.split(b"\n")[1:-1])
+    found: list[bytes] = []
+    for line in lines:
+        if line.startswith(b"--- "):
+            return found
+        kind = _STANZA.fullmatch(line)
+        if kind is None:
+            break
+        found.append(kind[1])
+        # A stanza's body is lines of 64 letters and one that is shorter.
+        while len(body := next(lines, b"-")) == 64 and _BASE64.fullmatch(body):
+            pass
+        if len(body) > 64 or not _BASE64.fullmatch(body):
+            break
+    raise FormatError("malformed age header")
 
 
 def open_sealed(data: bytes, identity: pyrage.x25519.Identity) -> bytes:

@@ -18,7 +18,17 @@ from agent.errors import FormatError, StorageError, StorageFullError
 from agent.evidence import jws
 from agent.evidence.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from agent.evidence.encoding import sha256_hex
-from agent.evidence.entries import Body, Entry, EntryTime, Heartbeat, Notice, ReceiptEntry, Released, Witnessed, load_entry
+from agent.evidence.entries import (
+    Body,
+    Entry,
+    EntryTime,
+    Heartbeat,
+    Notice,
+    ReceiptEntry,
+    Released,
+    Witnessed,
+    load_entry,
+)
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.ledger import FIRST_PREV, LedgerWriter
 from agent.evidence.merkle import Tree
@@ -112,9 +122,7 @@ class Journal:
         self._append(self._writer.boot(identity, self._now(), **fields))
 
     def enter(self, body: Body) -> None:
-        """Enters one entry; returns after fdatasync. Raises StorageError.
-
-        """
+        """Enters one entry; returns after fdatasync. Raises StorageError."""
         if isinstance(body, Notice):
             self.begin_recording(body.recording)
         self._append(self._writer.entry(body, self._now()))

@@ -1,143 +1,169 @@
-"""Was the regulation obeyed: each recording held against the rules, from the ledger alone."""
+"""Was the regulation obeyed (step 9): each recording held against the rules; with a key, its particulars too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
 
-from agent.evidence.documents import Policy, Profile
-from agent.evidence.entries import Adopted, Entry, Hazard, Mark, Notice, Open, Segment
-from agent.evidence.verification.chain import Ledger
-from agent.evidence.verification.objects import Documents
-from agent.evidence.verification.report import Report
-from agent.evidence.verification.sequence import RecordingFacts
+from agent.evidence.documents import Particulars
+from agent.evidence.entries import Close, Entry, Hazard, Notice, Open, Photo, Segment
+from agent.evidence.verification.case import Case, at
+from agent.evidence.verification.recordings import Live
 from agent.rules.interlock import hazard_state
 from agent.rules.sequence import notice_served
 
-HAZARD_STOP_US = 2_000_000
+HAZARD_STOP_US: Final = 2_000_000
 """A recording must have taken its last frame this long after the hazard was entered."""
+UNASSIGNED: Final = "unassigned"
+"""The officer of a profile while nobody holds the device."""
+_RESTRICTED: Final = {
+    "state_secret": "RECORDED_RESTRICTED",
+    "commercial_secret": "RECORDED_RESTRICTED",
+    "privacy": "RECORDED_RESTRICTED",
+    "other": "RECORDED_UNSUITABLE",
+}
 
 
-def judge_conduct(ledger: Ledger, recordings: list[RecordingFacts], documents: Documents, report: Report) -> None:
-    """R12.1 to R13.1 for every recording that was opened."""
-    opened = [facts for facts in recordings if facts.open is not None]
-    for facts in opened:
-        profile, policy = _in_force(ledger.entries, documents, facts)
-        _notice(facts, policy, report)
-        _particulars(facts, report)
-        _site(facts, report)
-        _interlock(facts, profile, policy, report)
-        _hazard_meanwhile(facts, ledger.entries, report)
-    _restarts(opened, report)
+@dataclass(slots=True)
+class _Watch:
+    """What is still to be looked for while a recording runs."""
+
+    notice_end_us: int | None
+    """No frame may be from before this (monotonic); None once said, or without a notice."""
+    hazard: Entry | None = None
+    """The first hazard entered since it was opened; only where no approval covers it."""
+    reported_hazard: bool = False
 
 
-def _in_force(
-    entries: Iterable[Entry], documents: Documents, facts: RecordingFacts
-) -> tuple[Profile | None, Policy | None]:
-    """Profile and policy that stood when the recording was opened."""
-    profile, policy = None, None
-    for entry in entries:
-        if facts.open is None or entry.seq > facts.open.seq:
-            break
-        if isinstance(entry.body, Adopted):
-            digest = entry.body.object.digest
-            profile = documents.profiles.get(digest, profile)
-            policy = documents.policies.get(digest, policy)
-    return profile, policy
+class ConductJudge:
+    """Judges every recording that was opened. One for a device."""
 
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._watch = _Watch(None)
 
-def _notice(facts: RecordingFacts, policy: Policy | None, report: Report) -> None:
-    """R12.1: a notice for this very recording, served, of the right sound, and over before the first frame."""
-    assert facts.open is not None
-    place = f"recording {facts.id}"
-    before = [
-        entry for entry in facts.notices if entry.seq < facts.open.seq and entry.time.boot == facts.open.time.boot
-    ]
-    if not before:
-        report.add("NOTICE_MISSING", place)
-        return
-    notice = before[-1].body
-    assert isinstance(notice, Notice)
-    if not notice_served(notice, policy.notice.must_be_heard if policy else True):
-        report.add("NOTICE_NOT_SERVED", f"entry {before[-1].seq}", notice.failure or notice.heard.state)
-    if policy and notice.means == "played" and notice.asset != policy.notice.digest:
-        report.add("NOTICE_OTHER_SOUND", f"entry {before[-1].seq}")
-    for first in _first_frames(facts):
-        if first < notice.ended_us:
-            report.add("FRAME_BEFORE_NOTICE", place, f"{(notice.ended_us - first) / 1000:.0f} ms too early")
+    def opened(self, live: Live) -> None:
+        """What must hold when a recording begins."""
+        self._watch = _Watch(None)
+        self._notice(live)
+        self._particulars(live)
+        self._format(live)
+        self._interlock(live)
+        self._restart(live)
+        if live.profile is not None and live.profile.officer == UNASSIGNED:
+            self._case.find("OFFICER_UNASSIGNED", at(live.open))
+
+    def seen(self, live: Live, entry: Entry) -> None:
+        """Frames against the notice's end and the hazard; hazards as they are entered."""
+        match entry.body:
+            case Segment(first_frame_us=int() as first, duration_us=duration):
+                self._frames(live, entry, first, first + duration)
+            case Photo(captured_us=captured):
+                self._frames(live, entry, captured, captured)
+            case Hazard(state="set") if live.body.interlock.approval is None and self._watch.hazard is None:
+                self._watch.hazard = entry
+
+    def closed(self, live: Live, entry: Entry) -> None:
+        """What must hold when a recording is over."""
+        assert isinstance(entry.body, Close)
+        if live.body.kind in ("video", "audio") and not live.site:
+            self._case.find("SITE_NOT_IDENTIFIED", live.place)
+        if live.body.kind == "photo" and (live.segments or not live.photos):
+            self._case.find("FORMAT_OF_KIND", at(live.open), f"{live.segments} segments, {live.photos} photos")
+        if live.profile is not None and live.profile.officer != UNASSIGNED:
+            span = (live.open.time.utc_us, entry.time.utc_us)
+            self._case.book.hold(live.profile.officer, self._case.device, live.open.seq, *span)
+
+    def particulars(self, entry: Entry, particulars: Particulars, interrupted: bool) -> None:
+        """R10, R12.2, R13.2, R13.3, from what is sealed."""
+        assert isinstance(entry.body, Open)
+        body, assignment = entry.body, particulars.assignment
+        said = (body.action, body.stage, body.matter)
+        sealed = (assignment.action, assignment.stage, assignment.matter) if assignment else (None, None, None)
+        if said != sealed:
+            self._case.find("PARTICULARS_DIFFER", at(entry))
+        if assignment is None:
             return
+        if assignment.mandatory and interrupted:
+            self._case.find("MANDATORY_INTERRUPTED", f"recording {body.recording}")
+        if assignment.restricted is not None:
+            self._case.find(_RESTRICTED[assignment.restricted], at(entry), assignment.restricted)
+
+    def _notice(self, live: Live) -> None:
+        """R12.1: a notice for this very recording, served, of the right sound."""
+        case = self._case
+        if live.notice is None:
+            case.find("NOTICE_MISSING", live.place)
+            return
+        notice, policy = live.notice.body, live.policy
+        assert isinstance(notice, Notice)
+        self._watch.notice_end_us = notice.ended_us
+        if not notice_served(notice, policy.notice.must_be_heard if policy else True, live.body.kind):
+            case.find("NOTICE_NOT_SERVED", at(live.notice), notice.failure or f"{notice.means}, {notice.heard.state}")
+        if policy and notice.means == "played" and notice.asset != policy.notice.digest:
+            case.find("NOTICE_OTHER_SOUND", at(live.notice))
+
+    def _particulars(self, live: Live) -> None:
+        """R12.2: kind of action, stage, matter, and the sealed particulars."""
+        body = live.body
+        wanted = {"action": body.action, "stage": body.stage, "matter": body.matter, "particulars": body.particulars}
+        missing = [name for name, value in wanted.items() if value is None]
+        if missing:
+            self._case.find("PARTICULARS_MISSING", at(live.open), ", ".join(missing))
+
+    def _format(self, live: Live) -> None:
+        """R6: what is recorded is of the kind that was entered."""
+        body = live.body
+        film = body.kind in ("video", "fixed")
+        if (film and body.video is None) or (body.kind == "audio" and (body.sound is None or body.video is not None)):
+            self._case.find("FORMAT_OF_KIND", at(live.open), body.kind)
+
+    def _interlock(self, live: Live) -> None:
+        """R13.1: what the interlock saw allows what it said; an approval it leans on stands in the signed profile."""
+        interlock = live.body.interlock
+        if interlock.verdict != "permitted":
+            self._case.find("RECORDED_THOUGH_REFUSED", at(live.open), interlock.reason)
+        if live.policy is None:
+            return
+        hazard = hazard_state(tuple(interlock.inputs), live.policy.hazard)
+        dangerous = hazard == "set" or (hazard == "stale" and live.policy.hazard.stale_counts_as_set)
+        if dangerous and not _is_approved(live):
+            self._case.find("RECORDED_UNDER_HAZARD", at(live.open), hazard)
+
+    def _restart(self, live: Live) -> None:
+        """R12.4: the same matter, stopped and started again, is reported; the reader judges why."""
+        body = live.body
+        if self._case.kind == "extract" or body.matter is None or body.kind == "photo":
+            return
+        before = self._case.book.last_of_matter(body.matter, body.recording)
+        if before is not None:
+            self._case.find("RESTARTED", live.place, f"after {before}")
+
+    def _frames(self, live: Live, entry: Entry, first_us: int, last_us: int) -> None:
+        watch = self._watch
+        if (
+            watch.notice_end_us is not None
+            and entry.time.boot == live.open.time.boot
+            and first_us < watch.notice_end_us
+        ):
+            early = (watch.notice_end_us - first_us) / 1000
+            self._case.find("FRAME_BEFORE_NOTICE", live.place, f"{early:.0f} ms too early")
+            watch.notice_end_us = None
+        hazard = watch.hazard
+        if hazard is None or watch.reported_hazard or hazard.time.boot != entry.time.boot:
+            return
+        if last_us > hazard.time.mono_us + HAZARD_STOP_US:
+            watch.reported_hazard = True
+            self._case.find("RECORDED_UNDER_HAZARD", at(hazard), "recorded on after it was entered")
 
 
-def _first_frames(facts: RecordingFacts) -> Iterable[int]:
-    for entry in facts.segments:
-        if isinstance(entry.body, Segment) and entry.body.first_frame_us is not None:
-            yield entry.body.first_frame_us
-    for entry in facts.photos:
-        yield entry.body.captured_us  # type: ignore[union-attr]
-
-
-def _particulars(facts: RecordingFacts, report: Report) -> None:
-    """R12.2: kind of action, stage, matter, and the sealed particulars."""
-    assert facts.open is not None and isinstance(facts.open.body, Open)
-    body = facts.open.body
-    wanted = {"action": body.action, "stage": body.stage, "matter": body.matter, "particulars": body.particulars}
-    missing = [name for name, value in wanted.items() if value is None]
-    if missing:
-        report.add("PARTICULARS_MISSING", f"entry {facts.open.seq}", ", ".join(missing))
-
-
-def _site(facts: RecordingFacts, report: Report) -> None:
-    """R12.3: the officer marked the sign or spoke the place; a photo alone need not."""
-    assert facts.open is not None and isinstance(facts.open.body, Open)
-    if facts.open.body.kind == "photo":
-        return
-    if not any(isinstance(entry.body, Mark) and entry.body.kind != "moment" for entry in facts.marks):
-        report.add("SITE_NOT_IDENTIFIED", f"recording {facts.id}")
-
-
-def _interlock(facts: RecordingFacts, profile: Profile | None, policy: Policy | None, report: Report) -> None:
-    """R13.1: what the interlock saw allows what it said; an approval it leans on stands in the signed profile."""
-    assert facts.open is not None and isinstance(facts.open.body, Open)
-    interlock, place = facts.open.body.interlock, f"entry {facts.open.seq}"
-    if interlock.verdict != "permitted":
-        report.add("RECORDED_THOUGH_REFUSED", place)
-    if policy is None:
-        return
-    hazard = hazard_state(tuple(interlock.inputs), policy.hazard)
-    if hazard == "clear" or (hazard == "stale" and not policy.hazard.stale_counts_as_set):
-        return
+def _is_approved(live: Live) -> bool:
+    profile = live.profile
     approval = profile.ex_approval if profile else None
-    valid = (
+    return (
         approval is not None
-        and approval.certificate == interlock.approval
         and profile is not None
+        and approval.certificate == live.body.interlock.approval
         and approval.unit_serial == profile.serial
-        and facts.open.time.utc_us < approval.expires_us
+        and live.open.time.utc_us < approval.expires_us
     )
-    if not valid:
-        report.add("RECORDED_UNDER_HAZARD", place)
-
-
-def _hazard_meanwhile(facts: RecordingFacts, entries: Iterable[Entry], report: Report) -> None:
-    """R13.1: a hazard that was set during the recording ended it, unless an approval covers it."""
-    assert facts.open is not None and isinstance(facts.open.body, Open)
-    if facts.open.body.interlock.approval is not None:
-        return
-    end = facts.close.seq if facts.close else 2**53
-    for entry in entries:
-        if isinstance(entry.body, Hazard) and entry.body.state == "set" and facts.open.seq < entry.seq < end:
-            limit = entry.time.mono_us + HAZARD_STOP_US
-            if any(first > limit for first in _first_frames(facts)):
-                report.add("RECORDED_UNDER_HAZARD", f"entry {entry.seq}")
-
-
-def _restarts(opened: list[RecordingFacts], report: Report) -> None:
-    """R12.4: the same matter, stopped and started again, is reported; the reader judges why."""
-    last: dict[str, str] = {}
-    for facts in opened:
-        assert facts.open is not None and isinstance(facts.open.body, Open)
-        matter = facts.open.body.matter
-        if matter is None or facts.open.body.kind == "photo":
-            continue
-        if matter in last:
-            report.add("RESTARTED", f"recording {facts.id}", f"after {last[matter]}")
-        last[matter] = facts.id

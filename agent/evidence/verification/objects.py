@@ -1,208 +1,255 @@
-"""Steps 4 and 5: every object that the ledger names, by size and SHA-256; what is missing, and whether rightly."""
+"""Step 4: every object that the ledger names: there, unaltered, sealed for whom it says; with a key, its content."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pyrage
 
-from agent.errors import FormatError, TrustError
-from agent.evidence.documents import Policy, Profile, TrustBundle, read_policy, read_profile
+from agent.errors import FormatError
+from agent.evidence.documents import Particulars, Telemetry
 from agent.evidence.encoding import load_object
-from agent.evidence.entries import Adopted, Entry, ObjectRef, Open, Photo, Released, Segment, entry_objects
-from agent.evidence.folder import EvidenceFolder
+from agent.evidence.entries import Entry, ObjectRef, Open, Photo, Segment, TelemetryEntry, entry_objects
+from agent.evidence.folder import EvidenceFolder, open_regular
 from agent.evidence.fragments import FragmentReader
-from agent.evidence.sealing import stanza_count
-from agent.evidence.verification.chain import Ledger
-from agent.evidence.verification.report import Report
+from agent.evidence.sealing import HEADER_LIMIT, stanza_types
+from agent.evidence.shapes import load_shape
+from agent.evidence.verification.case import Case, Conduct, Progress, at
+from agent.evidence.verification.workbook import Named
 
 _BLOCK: Final = 1 << 20
-Progress = Callable[[int], None]
-"""Called with the number of bytes just checked."""
+MAX_OPENED_BYTES: Final = 1 << 26
+"""Photo, particulars and telemetry are opened up to this size; a segment is, whatever its size is said to be."""
+_WORKING: Final = (b".open", b".sealed")
+_KINDS: Final = {"open": "particulars", "adopted": "document", "receipt": "receipt"}
+
+
+class Objects:
+    """Notes which objects are named; looks at the files when all entries have been seen."""
+
+    def __init__(self, case: Case, conduct: Conduct) -> None:
+        self._case, self._conduct = case, conduct
+        self._recipients: tuple[str, int] = ("", 0)
+
+    def see(self, entry: Entry) -> None:
+        """One entry, and the object that it names."""
+        case, body = self._case, entry.body
+        if isinstance(body, Open):
+            self._recipients = (body.recording, len(body.recipients))
+            if case.policy is not None and set(body.recipients) != set(case.policy.recipients):
+                case.find("RECIPIENTS_DIFFER", at(entry))
+        for ref in entry_objects(entry):
+            self._name(entry, ref)
+
+    def end(self) -> None:
+        """Looks at every file."""
+        self._find_missing()
+        for checked in _in_order(self._case):
+            self._report(checked)
+        self._find_unlisted()
+
+    def _name(self, entry: Entry, ref: ObjectRef) -> None:
+        case = self._case
+        kind = _KINDS.get(entry.type, entry.type)
+        if case.kind == "extract" and kind == "receipt":
+            return
+        recording = getattr(entry.body, "recording", None)
+        recipients = self._recipients[1] if recording is not None and recording == self._recipients[0] else None
+        wanted = case.question.identity is not None and ref.form == "age"
+        first = case.book.name(Named(ref, entry.seq, recording, kind, recipients, entry if wanted else None))
+        if not first and ref.form == "age":
+            case.find("OBJECT_REPEATED", at(entry), ref.digest)
+
+    def _find_missing(self) -> None:
+        case, book = self._case, self._case.book
+        for named in book.objects():
+            if _is_there(case.folder, named.ref):
+                continue
+            if case.kind == "device" and book.is_released(named.ref.digest):
+                case.facts.objects_with_dock += 1
+                book.leave(named.ref)
+            else:
+                book.miss(named.ref)
+        for recording, count in book.removed_recordings():
+            case.find("RECORDING_REMOVED", f"recording {recording}", f"{count} objects")
+        for seq, digest in book.missing_elsewhere():
+            case.find("OBJECT_MISSING", f"object {digest}", f"entry {seq}")
+
+    def _report(self, checked: Checked) -> None:
+        case, named = self._case, checked.named
+        case.facts.objects_checked += 1
+        case.facts.bytes_checked += named.ref.size
+        for code, detail in checked.faults:
+            case.find(code, f"object {named.ref.digest}", f"entry {named.seq}{': ' if detail else ''}{detail}")
+        if checked.particulars is not None and named.entry is not None and named.recording is not None:
+            self._conduct.particulars(named.entry, checked.particulars, case.book.is_interrupted(named.recording))
+
+    def _find_unlisted(self) -> None:
+        case = self._case
+        if case.broken:
+            return
+        for name in _names(case.folder):
+            digest, _, form = name.partition(b".")
+            named = len(digest) == 64 and form in (b"age", b"jws") and _is_hex(digest)
+            if not named or not case.book.is_named(digest.decode(), form.decode()):
+                case.book.unlist(name)
+        for name in case.book.unlisted():
+            case.find("OBJECT_UNLISTED", f"file {name.decode('utf-8', 'backslashreplace')[:300]}")
+
+
+def _is_there(folder: EvidenceFolder, ref: ObjectRef) -> bool:
+    file = open_regular(folder.object_path(ref))
+    if file is None:
+        return False
+    file.close()
+    return True
+
+
+def _names(folder: EvidenceFolder) -> Iterator[bytes]:
+    """Names in the folder of objects, but for pieces being written; none when it is no folder of its own."""
+    if folder.objects.is_symlink():
+        return
+    try:
+        with os.scandir(os.fsencode(folder.objects)) as inside:
+            for one in inside:
+                if not one.name.startswith(b".") and not one.name.endswith(_WORKING):
+                    yield one.name
+    except OSError:
+        return  # no folder: then every object is missing, and that is said
+
+
+def _is_hex(text: bytes) -> bool:
+    return all(letter in b"0123456789abcdef" for letter in text)
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
-    """Profiles and policies that verify, by the digest of their object."""
+class Checked:
+    """What looking at one file gave: codes with details, and the particulars if it held some."""
 
-    profiles: dict[str, Profile]
-    policies: dict[str, Policy]
-
-
-@dataclass(slots=True)
-class ObjectCounts:
-    """How many objects were checked here, and how many are rightly with a dock."""
-
-    checked: int = 0
-    with_dock: int = 0
+    named: Named
+    faults: tuple[tuple[str, str], ...]
+    particulars: Particulars | None = None
 
 
-def check_objects(
-    folder: EvidenceFolder,
-    ledger: Ledger,
-    report: Report,
-    identity: pyrage.x25519.Identity | None,
-    progress: Progress,
-    in_archive: bool,
-) -> ObjectCounts:
-    """Reads every object once; findings go into the report.
-
-    On a device a released object is rightly gone; in an archive it is missing: the archive is where it went.
-    """
-    counts = ObjectCounts()
-    covered = _released(ledger, report)
-    released = set() if in_archive else covered
-    missing: dict[str, list[ObjectRef]] = defaultdict(list)
-    recipients: dict[str, int] = {}
-    present: dict[str, int] = defaultdict(int)
-    for entry in ledger.entries:
-        if isinstance(entry.body, Open):
-            recipients[entry.body.recording] = len(entry.body.recipients)
-        for ref in entry_objects(entry):
-            recording = getattr(entry.body, "recording", "")
-            if not _is_file(folder.object_path(ref)):
-                if ref.digest in released:
-                    counts.with_dock += 1
-                else:
-                    missing[recording or f"entry {entry.seq}"].append(ref)
-                continue
-            counts.checked += 1
-            present[recording] += isinstance(entry.body, Segment | Photo)
-            _check_one(folder.object_path(ref), ref, entry, recipients.get(recording), report, identity, progress)
-    _report_missing(missing, present, report)
-    _report_unlisted(folder, ledger, report)
-    return counts
-
-
-def _is_file(path: Path) -> bool:
-    # A link could lead out of the folder: what it points to is not this evidence.
-    return path.is_file() and not path.is_symlink()
-
-
-def _released(ledger: Ledger, report: Report) -> set[str]:
-    """Digests that a receipt covers and that were released against it."""
-    fine: set[str] = set()
-    for entry in ledger.entries:
-        if isinstance(entry.body, Released):
-            receipt = ledger.receipts.get(entry.body.receipt)
-            covered = {ref.digest for ref in receipt.objects} if receipt else set()
-            uncovered = [digest for digest in entry.body.objects if digest not in covered]
-            if uncovered:
-                report.add("RELEASED_UNCOVERED", f"entry {entry.seq}", f"{len(uncovered)} objects")
-            fine |= covered & set(entry.body.objects)
-    return fine
-
-
-def _report_missing(missing: dict[str, list[ObjectRef]], present: dict[str, int], report: Report) -> None:
-    for place, refs in missing.items():
-        whole = present.get(place, 0) == 0 and not place.startswith("entry")
-        if whole:
-            report.add("RECORDING_REMOVED", f"recording {place}", f"{len(refs)} objects")
-        else:
-            for ref in refs:
-                report.add("OBJECT_MISSING", f"{place}: {ref.file_name}")
-
-
-def _report_unlisted(folder: EvidenceFolder, ledger: Ledger, report: Report) -> None:
-    listed = {ref.file_name for entry in ledger.entries for ref in entry_objects(entry)}
-    if ledger.broken or not folder.objects.is_dir():
+def _in_order(case: Case) -> Iterator[Checked]:
+    """Every file that is there, checked, in the order of the ledger; several at once when the reader has cores."""
+    jobs = case.question.jobs
+    if jobs <= 1:
+        for named in case.book.objects():
+            yield check(case.folder, named, case.question.identity, case.progress)
         return
-    for path in folder.objects.iterdir():
-        working = path.suffix in (".open", ".sealed") or path.name.startswith(".")
-        if path.name not in listed and not working:
-            report.add("OBJECT_UNLISTED", f"objects/{path.name}")
+    waiting: deque[Future[Checked]] = deque()
+    with ThreadPoolExecutor(jobs) as pool:
+        for named in case.book.objects():
+            waiting.append(pool.submit(check, case.folder, named, case.question.identity, case.progress))
+            if len(waiting) > 4 * jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _check_one(
-    path: Path,
-    ref: ObjectRef,
-    entry: Entry,
-    recipients: int | None,
-    report: Report,
-    identity: pyrage.x25519.Identity | None,
-    progress: Progress,
-) -> None:
-    place = f"entry {entry.seq}: {ref.file_name}"
-    start = _hash_matches(path, ref, progress)
+def check(folder: EvidenceFolder, named: Named, identity: pyrage.x25519.Identity | None, progress: Progress) -> Checked:
+    """Reads one object once; any thread."""
+    start = _hash_matches(folder, named.ref, progress)
     if start is None:
-        report.add("OBJECT_ALTERED", place)
-    elif ref.form == "age":
-        _check_sealed(start, recipients, place, report)
-        if identity and not (isinstance(entry.body, Segment) and entry.body.recovered):
-            _check_content(path, entry, identity, place, report)
-
-
-def _hash_matches(path: Path, ref: ObjectRef, progress: Progress) -> bytes | None:
-    """The file's first bytes when it is the object named; None when it is not."""
-    digest, size, start = hashlib.sha256(), 0, b""
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            start = start or block[:8192]
-            digest.update(block)
-            size += len(block)
-            progress(len(block))
-            if size > ref.size:
-                return None
-    return start if size == ref.size and digest.hexdigest() == ref.digest else None
-
-
-def _check_sealed(start: bytes, recipients: int | None, place: str, report: Report) -> None:
+        return Checked(named, (("OBJECT_ALTERED", ""),))
+    if named.ref.form != "age":
+        return Checked(named, ())
+    faults = list(_seal_faults(start, named.recipients))
+    if identity is None or named.entry is None or getattr(named.entry.body, "recovered", False):
+        return Checked(named, tuple(faults))
     try:
-        found = stanza_count(start)
-    except FormatError:
-        report.add("NOT_SEALED", place)
-        return
-    if recipients is not None and found != recipients:
-        report.add("NOT_SEALED", place, f"for {found} recipients, {recipients} are named")
-
-
-def _check_content(path: Path, entry: Entry, identity: pyrage.x25519.Identity, place: str, report: Report) -> None:
-    """With a key: opens the object and holds it against its entry."""
-    try:
-        plain = pyrage.decrypt(path.read_bytes(), [identity])
+        content = _open(folder, named, identity)
+        return Checked(named, tuple(faults), judge_content(content, named.entry))
     except pyrage.DecryptError as error:
-        report.add("CONTENT_UNREADABLE", place, str(error))
-        return
-    try:
-        _judge_content(plain, entry)
+        faults.append(("CONTENT_UNREADABLE", str(error)))
     except FormatError as error:
-        report.add("CONTENT_MISMATCH", place, str(error))
+        faults.append(("CONTENT_MISMATCH", str(error)))
+    return Checked(named, tuple(faults))
 
 
-def _judge_content(plain: bytes, entry: Entry) -> None:
-    if isinstance(entry.body, Segment):
-        reader = FragmentReader()
-        fragments = reader.feed(plain)
-        if reader.leftover or sum(one.frames for one in fragments) != entry.body.frames:
-            raise FormatError("the film has other frames than its entry says")
-        if fragments and fragments[0].start_us != entry.body.start_us:
-            raise FormatError("the film begins at another time than its entry says")
-    elif isinstance(entry.body, Photo):
-        if not plain.startswith(b"\xff\xd8"):
-            raise FormatError("not a JPEG picture")
-    elif isinstance(entry.body, Open) and load_object(plain).get("device") != entry.device:
-        raise FormatError("particulars of another device")
-
-
-def read_documents(folder: EvidenceFolder, entries: Iterable[Entry], trust: TrustBundle, report: Report) -> Documents:
-    """Profiles and policies in force, each verified against the agency's keys."""
-    documents = Documents({}, {})
-    for entry in entries:
-        if not isinstance(entry.body, Adopted):
-            continue
-        ref, path = entry.body.object, folder.object_path(entry.body.object)
-        if not _is_file(path):
-            continue  # reported as missing already
+def _hash_matches(folder: EvidenceFolder, ref: ObjectRef, progress: Progress) -> bytes | None:
+    """The file's first bytes when it is the object named; None when it is not, or cannot be read to its end."""
+    file = open_regular(folder.object_path(ref))
+    if file is None:
+        return None
+    digest, start, block = hashlib.sha256(), b"", bytearray(_BLOCK)
+    with file:
+        if os.fstat(file.fileno()).st_size != ref.size:
+            return None
         try:
-            if entry.body.document == "profile":
-                documents.profiles[ref.digest] = read_profile(path.read_bytes(), trust)
-            else:
-                documents.policies[ref.digest] = read_policy(path.read_bytes(), trust)
-        except (TrustError, OSError) as error:
-            report.add("DOCUMENT_INVALID", f"entry {entry.seq}", str(error))
-    return documents
+            while count := file.readinto(block):  # type: ignore[attr-defined]
+                part = memoryview(block)[:count]
+                digest.update(part)
+                start = start or bytes(part[: HEADER_LIMIT + 64])
+                progress(count)
+        except OSError:
+            return None
+    return start if digest.hexdigest() == ref.digest else None
+
+
+def _seal_faults(start: bytes, recipients: int | None) -> Iterator[tuple[str, str]]:
+    try:
+        found = stanza_types(start)
+    except FormatError as error:
+        yield "NOT_SEALED", str(error)
+        return
+    if any(kind != b"X25519" for kind in found):
+        yield "NOT_SEALED", "with a stanza that is not X25519"
+    elif recipients is not None and len(found) != recipients:
+        yield "NOT_SEALED", f"for {len(found)} recipients, {recipients} are named"
+
+
+def _open(folder: EvidenceFolder, named: Named, identity: pyrage.x25519.Identity) -> bytes:
+    if named.kind != "segment" and named.ref.size > MAX_OPENED_BYTES:
+        raise FormatError(f"too large for {named.kind}")
+    file = open_regular(folder.object_path(named.ref))
+    with file if file is not None else open(os.devnull, "rb") as readable:  # noqa: PTH123 gone meanwhile: does not open
+        opened: bytes = pyrage.decrypt(readable.read(), [identity])
+    return opened
+
+
+def judge_content(plain: bytes, entry: Entry) -> Particulars | None:
+    """Holds an opened object against its entry; raises FormatError. Particulars are returned."""
+    match entry.body:
+        case Segment() as body:
+            _judge_film(plain, body)
+        case Photo():
+            if not plain.startswith(b"\xff\xd8"):
+                raise FormatError("not a JPEG picture")
+        case TelemetryEntry() as body:
+            _judge_telemetry(load_shape(Telemetry, load_object(plain)), body, entry.device)
+        case Open():
+            particulars = load_shape(Particulars, load_object(plain))
+            if particulars.device != entry.device:
+                raise FormatError(f"particulars of {particulars.device}")
+            return particulars
+    return None
+
+
+def _judge_film(plain: bytes, body: Segment) -> None:
+    reader = FragmentReader()
+    fragments = reader.feed(plain)
+    if reader.leftover:
+        raise FormatError("the film does not end with a whole fragment")
+    frames = sum(one.frames for one in fragments)
+    if frames != body.frames:
+        raise FormatError(f"the film has {frames} frames, its entry says {body.frames}")
+    if not fragments or fragments[0].start_us != body.start_us:
+        raise FormatError("the film begins at another time than its entry says")
+
+
+def _judge_telemetry(telemetry: Telemetry, body: TelemetryEntry, device: str) -> None:
+    if (telemetry.device, telemetry.recording) != (device, body.recording):
+        raise FormatError(f"telemetry of {telemetry.device}, recording {telemetry.recording}")
+    times = [position.at_us for position in telemetry.positions]
+    if len(times) != body.samples or times != sorted(times):
+        raise FormatError("positions are not as many as entered, or not in order")
+    if times and not body.start_us <= times[0] <= times[-1] <= body.end_us:
+        raise FormatError("positions outside the stretch that was entered")

@@ -15,7 +15,18 @@ MAX_EVENTS: Final = 4_000
 """Events of one device that are kept for drawing; the newest stay."""
 
 EventKind = Literal[
-    "boot", "recording", "notice", "gap", "refused", "hazard", "receipt", "witnessed", "docked", "photo", "mark", "clock"
+    "boot",
+    "recording",
+    "notice",
+    "gap",
+    "refused",
+    "hazard",
+    "receipt",
+    "witnessed",
+    "docked",
+    "photo",
+    "mark",
+    "clock",
 ]
 Verdict = Literal["ok", "finding", "unknown"]
 

@@ -1,110 +1,208 @@
-"""The verifier: one device's folder, or an archive of them, judged step by step. With a key, contents are too."""
+"""The verifier: a device folder, an archive or an extract, judged step by step as the specification numbers them.
+
+Lines are read once, in order; every judge sees each entry and keeps only what the next one needs. What grows with the
+evidence (objects named, recordings, the tree) lies in a temporary folder, so that memory does not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
-import pyrage
+from agent.errors import StorageError, UsageError
+from agent.evidence.entries import Entry
+from agent.evidence.extract import EXTRACT_FILE
+from agent.evidence.folder import EvidenceFolder, devices_of, open_regular
+from agent.evidence.keys import KeyState
+from agent.evidence.merkle import StoredTree
+from agent.evidence.verification.case import Case, Judge, Kind, Progress, Question
+from agent.evidence.verification.clocks import Clocks
+from agent.evidence.verification.extracted import read_extract
+from agent.evidence.verification.findings import Axis
+from agent.evidence.verification.lines import Counts, Epochs, read_lines
+from agent.evidence.verification.objects import Objects
+from agent.evidence.verification.provenance import Boots, Documents
+from agent.evidence.verification.recordings import Recordings
+from agent.evidence.verification.report import Report
+from agent.evidence.verification.witnesses import Witnesses, notes_of
+from agent.evidence.verification.workbook import Workbook
 
-from agent.errors import UsageError
-from agent.evidence.documents import TrustBundle
-from agent.evidence.entries import Refused
-from agent.evidence.folder import EvidenceFolder, devices_of
-from agent.evidence.verification.chain import Ledger, read_ledger
-from agent.evidence.verification.objects import Documents, ObjectCounts, Progress, check_objects, read_documents
-from agent.evidence.verification.report import Axis, DeviceFacts, Report
-from agent.evidence.verification.sequence import (
-    RecordingFacts,
-    check_certificates,
-    check_continuity,
-    check_hardware,
-    check_time,
-    recordings_of,
+__all__ = ["Question", "total_bytes", "verify"]
+
+_ALL: Final = (
+    "账本自此无法判断",
+    "nothing after the line that does not hold can be judged",
 )
-
-Conduct = Callable[[Ledger, list[RecordingFacts], Documents, Report], None]
-"""Judges whether the regulation was obeyed; given from outside, because the format does not know the regulation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What the reader wants judged, and with what."""
-
-    trust: TrustBundle
-    conduct: Conduct
-    identity: pyrage.x25519.Identity | None = None
-    accept_simulated: bool = False
+_NOT_WITNESSED: Final = ("尚无见证，末尾是否被删无法判断", "not witnessed yet: a cut end would not show")
+_NO_SOURCE: Final = ("无可信时间源且未经见证", "no trusted time source, and no witness yet")
+_NO_WORD: Final = ("单段移交包未经见证", "the extract stands by a witness's word, and has none")
+_NEEDS_KEY: Final = ("要素已封存，需要私钥方可判断", "the particulars are sealed: judged only with a key")
+_NOT_IN_LEDGER: Final = ("不在账本中，须查案卷与档案库", "not in the ledger: ask the dossier and the archive")
 
 
 def total_bytes(path: Path) -> int:
-    """Bytes of objects under a path, for a progress bar."""
-    folders = [EvidenceFolder(device).objects for device in devices_of(path)]
-    return sum(
-        file.stat().st_size for folder in folders if folder.is_dir() for file in folder.iterdir() if file.is_file()
-    )
+    """Bytes of ledgers and objects under a path, for a progress bar. Raises OSError."""
+    found = 0
+    for device in [path] if is_extract(path) else devices_of(path):
+        folder = EvidenceFolder(device)
+        for file in (folder.ledger, *(folder.objects.iterdir() if folder.objects.is_dir() else ())):
+            found += file.lstat().st_size if file.is_file() else 0
+    return found
+
+
+def is_extract(path: Path) -> bool:
+    """Whether this folder is one recording handed over."""
+    file = open_regular(path / EXTRACT_FILE)
+    if file is not None:
+        file.close()
+    return file is not None
 
 
 def verify(path: Path, question: Question, progress: Progress = lambda count: None) -> Report:
-    """Judges a device folder or an archive. Raises TrustError (trust file), UsageError (no evidence there)."""
+    """Judges what lies at a path. Raises TrustError (trust file), UsageError (no evidence there), StorageError."""
     question.trust.root()
-    try:
-        devices = devices_of(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    if not devices:
-        raise UsageError(f"{path} holds no evidence: no ledger.jws here or one folder down")
     report = Report()
-    in_archive = devices != [path]
-    report.merge(verify_device(device, question, in_archive, progress) for device in devices)
+    try:
+        cases = list(_kinds(path))
+        with tempfile.TemporaryDirectory(prefix="er-verify-") as place:
+            book = Workbook(Path(place))
+            try:
+                report.merge(_judge(folder, kind, question, book, Path(place), progress) for folder, kind in cases)
+                if len(cases) > 1:
+                    _check_holders(book, report)
+            finally:
+                book.close()
+    except sqlite3.Error as error:
+        raise StorageError(f"the verifier's temporary files cannot be written: {error}") from error
     return report
 
 
-def verify_device(path: Path, question: Question, in_archive: bool, progress: Progress = lambda count: None) -> Report:
-    """The numbered steps, for one device."""
-    report, folder, trust = Report(), EvidenceFolder(path), question.trust
-    # 1 to 3: lines, checkpoints, receipts
-    ledger = read_ledger(folder, trust, report)
-    recordings = list(recordings_of(ledger.entries).values())
-    # 4 and 5: objects, documents
-    counts = check_objects(folder, ledger, report, question.identity, progress, in_archive)
-    documents = read_documents(folder, ledger.entries, trust, report)
-    # 6 to 8: certificates and parts, recordings, clocks
-    check_certificates(ledger, trust, report)
-    simulated = check_hardware(ledger, question.accept_simulated, report)
-    check_continuity(recordings, ledger.broken, report)
-    check_time(ledger, report)
-    # 9: the regulation
-    question.conduct(ledger, recordings, documents, report)
-    # 10: what could not be judged
-    _say_unknown(ledger, report)
-    report.devices.append(_facts(ledger, recordings, counts, simulated))
-    return report
+def _kinds(path: Path) -> Iterator[tuple[Path, Kind]]:
+    try:
+        if is_extract(path):
+            yield path, "extract"
+            return
+        devices = devices_of(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    if not devices:
+        raise UsageError(f"{path} holds no evidence: no ledger.jws here or one folder down, and no {EXTRACT_FILE}")
+    for device in devices:
+        yield device, "device" if device == path else "archive"
 
 
-def _say_unknown(ledger: Ledger, report: Report) -> None:
-    if ledger.broken:
+def _judge(path: Path, kind: Kind, question: Question, book: Workbook, place: Path, progress: Progress) -> Report:
+    tree = None if kind == "extract" else StoredTree(place / "tree")
+    name = path.resolve().name.encode("utf-8", "replace").decode()
+    case = Case(EvidenceFolder(path), kind, question, book, tree, progress, name[:64] or "device")
+    book.begin()
+    try:
+        _take_steps(case)
+    finally:
+        if tree is not None:
+            tree.close()
+    book.end()
+    return case.report
+
+
+def _take_steps(case: Case) -> None:
+    """The steps in their order: lines first, which every judge looks at; then what needs all of them."""
+    conduct = case.question.conduct(case)
+    clocks, boots, recordings = Clocks(case), Boots(case), Recordings(case, conduct)
+    extract = case.kind == "extract"
+    files = (case.folder.cosigned,) if extract else (case.folder.checkpoint, case.folder.cosigned)
+    witnesses = Witnesses(case, notes_of(case, files), clocks)
+    objects, documents = Objects(case, conduct), Documents(case)
+    # Witnesses and documents come last: what a line brings counts for those after it.
+    judges: list[Judge] = [Counts(case), objects, boots, recordings, clocks, documents]
+    if not extract:
+        judges[-1:] = [Epochs(case), witnesses, documents]
+    last: list[Entry] = []
+
+    def take(entry: Entry) -> None:
+        last[:] = [entry]
+        for judge in judges:
+            judge.see(entry)
+
+    read = _read_extract if extract else _read_ledger
+    readable = read(case, take, witnesses)
+    if readable:
+        for judge in [*judges, witnesses] if extract else judges:
+            judge.end()
+        boots.judge_certificates()
+    _say_unknown(case, witnesses, clocks)
+    _tell(case, witnesses, last)
+
+
+def _read_ledger(case: Case, take: Callable[[Entry], None], witnesses: Witnesses) -> bool:
+    keys = KeyState()
+
+    def follow(entry: Entry) -> None:
+        nonlocal keys
+        keys = keys.after(entry.body)
+        take(entry)
+        witnesses.key_after(entry.seq + 1, keys)
+
+    return read_lines(case, follow) is not None or _unreadable(case, witnesses)
+
+
+def _unreadable(case: Case, witnesses: Witnesses) -> bool:
+    """Without a ledger: what the checkpoints say all the same, and that nothing listed the files."""
+    witnesses.end()
+    Objects(case, case.question.conduct(case)).end()
+    return False
+
+
+def _read_extract(case: Case, take: Callable[[Entry], None], witnesses: Witnesses) -> bool:
+    del witnesses
+    return read_extract(case, take)
+
+
+def _say_unknown(case: Case, witnesses: Witnesses, clocks: Clocks) -> None:
+    """Step 10."""
+    if case.broken or not case.facts.entries:
         for axis in Axis:
-            report.cannot_judge(axis, "账本在此之后无法判断 nothing after the bad line can be judged")
-    elif ledger.witnessed_size == 0:
-        report.cannot_judge(
-            Axis.COMPLETENESS, "尚无见证，末尾是否被删无法判断 not witnessed yet: a cut tail would not show"
-        )
+            case.unknown(axis, *_ALL)
+    covered = witnesses.witnessed.checkpoint.size if witnesses.witnessed else 0
+    if not covered:
+        case.unknown(Axis.COMPLETENESS, *_NOT_WITNESSED)
+        if case.kind == "extract":
+            case.unknown(Axis.INTEGRITY, *_NO_WORD)
+            case.unknown(Axis.PROVENANCE, *_NO_WORD)
+    if clocks.last_without_source is not None and clocks.last_without_source >= covered:
+        case.unknown(Axis.TIME, *_NO_SOURCE)
+    if case.facts.recordings and case.question.identity is None:
+        for rule in ("R10", "R13.2", "R13.3"):
+            case.unknown(rule, *_NEEDS_KEY)
+    for rule in ("R17", "R18"):
+        case.unknown(rule, *_NOT_IN_LEDGER)
 
 
-def _facts(ledger: Ledger, recordings: Iterable[RecordingFacts], counts: ObjectCounts, simulated: bool) -> DeviceFacts:
-    tail = ledger.entries[ledger.witnessed_size :]
-    seconds = (tail[-1].time.utc_us - tail[0].time.utc_us) // 1_000_000 if tail else 0
-    return DeviceFacts(
-        device=ledger.device,
-        entries=len(ledger.entries),
-        recordings=sum(facts.open is not None for facts in recordings),
-        refusals=sum(isinstance(entry.body, Refused) for entry in ledger.entries),
-        objects_checked=counts.checked,
-        objects_with_dock=counts.with_dock,
-        witnessed_entries=ledger.witnessed_size,
-        unwitnessed_entries=len(tail),
-        unwitnessed_seconds=max(0, seconds),
-        simulated=simulated,
-    )
+def _tell(case: Case, witnesses: Witnesses, last: list[Entry]) -> None:
+    facts, note = case.facts, witnesses.witnessed
+    facts.device = case.device
+    if note is not None:
+        facts.witnessed_entries, facts.witnessed_at = note.checkpoint.size, note.time
+        facts.witnesses = sorted(note.cosigners)
+        facts.unwitnessed_entries = max(0, case.size - note.checkpoint.size)
+    else:
+        facts.unwitnessed_entries = facts.entries
+    if last and facts.unwitnessed_entries:
+        since = (note.time or 0) * 1_000_000 if note else case.first_us
+        facts.unwitnessed_seconds = max(0, (last[0].time.utc_us - since) // 1_000_000)
+    case.report.devices.append(facts)
+    case.report.timelines[case.device] = case.timeline
+
+
+def _check_holders(book: Workbook, report: Report) -> None:
+    """R16 over an archive: nobody records with two devices at the same time."""
+    officer, ends = "", {}  # type: str, dict[str, int]
+    for who, device, seq, begins, until in book.held():
+        if who != officer:
+            officer, ends = who, {}
+        if any(other != device and end >= begins for other, end in ends.items()):
+            report.add("OFFICER_TWO_DEVICES", device, f"entry {seq}", who)
+        ends[device] = max(until, ends.get(device, 0))

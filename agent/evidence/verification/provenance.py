@@ -1,0 +1,127 @@
+"""Steps 5 and 6: the agency's documents as they come into force, certificates at their witnessed time, hardware."""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from agent.errors import TrustError
+from agent.evidence.documents import Policy, Profile, TrustBundle, read_policy, read_profile
+from agent.evidence.encoding import from_b64url
+from agent.evidence.entries import Adopted, Boot, Entry
+from agent.evidence.folder import read_document
+from agent.evidence.verification.case import Case, at
+from agent.evidence.verification.workbook import BootTime
+
+SIMULATED = "simulated"
+
+
+class Documents:
+    """Keeps the case's profile and policy in force."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    def see(self, entry: Entry) -> None:
+        """One entry; an ``adopted`` one brings a document into force for those after it."""
+        if not isinstance(entry.body, Adopted):
+            return
+        data = read_document(self._case.folder, entry.body.object)
+        if data is None:
+            return  # missing or altered: said where objects are judged
+        try:
+            document = self._read(entry.body, data)
+        except TrustError as error:
+            self._case.find("DOCUMENT_INVALID", at(entry), str(error))
+            return
+        self._adopt(entry, document)
+
+    def end(self) -> None:
+        """Tells the report which profile was in force last."""
+        profile = self._case.profile
+        if profile is not None:
+            self._case.facts.profile = {
+                "officer": profile.officer,
+                "section": profile.section,
+                "serial": profile.serial,
+                "version": profile.version,
+            }
+
+    def _read(self, body: Adopted, data: bytes) -> Profile | Policy:
+        trust = self._case.trust
+        document: Profile | Policy
+        document = read_profile(data, trust) if body.document == "profile" else read_policy(data, trust)
+        if document.agency != trust.agency or document.version != body.version:
+            raise TrustError(f"version {document.version} of {document.agency}")
+        if isinstance(document, Profile) and document.device != self._case.device:
+            raise TrustError(f"the profile of {document.device}")
+        return document
+
+    def _adopt(self, entry: Entry, document: Profile | Policy) -> None:
+        case = self._case
+        before = case.profile if isinstance(document, Profile) else case.policy
+        if before is not None and document.version < before.version:
+            case.find("DOCUMENT_ROLLED_BACK", at(entry), f"version {document.version} after {before.version}")
+        if isinstance(document, Profile):
+            case.profile = document
+        else:
+            case.policy = document
+
+
+class Boots:
+    """Certificates and parts of every boot."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._revoked = revoked(case)
+
+    def see(self, entry: Entry) -> None:
+        """One entry."""
+        if not isinstance(entry.body, Boot):
+            return
+        case = self._case
+        certificate = x509.load_der_x509_certificate(from_b64url(entry.body.certificate))
+        start, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+        span = (round(start * 1e6), round(end * 1e6))
+        case.book.boot(BootTime(entry.seq, entry.time.utc_us, *span, certificate.serial_number, None))
+        case.draw("boot", entry, entry.body.software)
+        if SIMULATED in entry.body.hardware.values():
+            if not case.facts.simulated and not case.question.accept_simulated:
+                case.find("SIMULATED_HARDWARE", at(entry))
+            case.facts.simulated = True
+
+    def end(self) -> None:
+        """Nothing yet: certificates are judged when every witness has spoken, see ``judge_certificates``."""
+
+    def judge_certificates(self) -> None:
+        """Each boot's certificate at the time of the boot, which is a witness's where there is one."""
+        for boot in self._case.book.boots():
+            self._judge(boot)
+
+    def _judge(self, boot: BootTime) -> None:
+        time_us = boot.utc_us if boot.witnessed_us is None else boot.witnessed_us
+        if not all(boot.from_us <= one <= boot.until_us for one in (boot.utc_us, time_us)):
+            self._case.find("CERTIFICATE_EXPIRED", f"entry {boot.seq}")
+        revoked_us = self._revoked.get(boot.serial)
+        if revoked_us is not None and (boot.witnessed_us is None or boot.witnessed_us >= revoked_us):
+            self._case.find("CERTIFICATE_REVOKED", f"entry {boot.seq}")
+
+
+def read_crl(trust: TrustBundle) -> x509.CertificateRevocationList | None:
+    """The trust file's revocation list, if the root signed it."""
+    try:
+        listed, root = x509.load_pem_x509_crl(trust.crl.encode()), trust.root()
+        if listed.issuer != root.subject or not listed.is_signature_valid(root.public_key()):  # type: ignore[arg-type]
+            return None
+    except (ValueError, TypeError, InvalidSignature):
+        return None
+    return listed
+
+
+def revoked(case: Case) -> dict[int, int]:
+    """Serial numbers on the list, with the time of revocation (UTC, microseconds)."""
+    listed = read_crl(case.trust)
+    if listed is None:
+        case.find("REVOCATION_LIST", "trust")
+        return {}
+    return {one.serial_number: round(one.revocation_date_utc.timestamp() * 1e6) for one in listed}
