@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     """All commands with their help."""
     parser = argparse.ArgumentParser(
         prog="recorder",
-        description="执法记录仪：录制、交接、验证、导出。\nBody-worn enforcement recorder: record, hand over, verify, export.",
+        description="执法记录仪：录制、交接、验证、移交、导出。\nBody-worn enforcement recorder: record, dock, verify, extract, export.",
         epilog=_EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -91,6 +91,25 @@ def _add_evidence(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         action="store_true",
         help="不把模拟硬件算作发现 do not count simulated hardware as a finding",
     )
+    verify.add_argument(
+        "--note",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="另存的见证检查点，可多次 a signed note that somebody else has kept; may be repeated",
+    )
+    verify.add_argument(
+        "--jobs", type=int, default=0, metavar="N", help="同时读取的对象数 objects read at once; default: cores"
+    )
+    extract = _add(
+        commands, "extract", "移交一段记录及其证明。", "Hands over one recording with its proofs, and nothing about any other.",
+        "\n不需要私钥；对象仍是封存的。 No key is needed; the objects stay sealed. Check the result with recorder verify."
+        "\n例 example:  recorder extract archive/er-1 --recording 0123456789abcdef --out handover/",
+    )  # fmt: skip
+    extract.add_argument("path", type=Path, metavar="PATH", help="设备目录 device folder")
+    extract.add_argument("--recording", metavar="ID", required=True, help="16 位十六进制编号 16 hex digits")
+    extract.add_argument("--out", type=Path, required=True, metavar="DIR", help="新的输出目录 a folder to be made")
     export = _add(
         commands, "export", "导出一段记录为可播放的 MP4。", "Opens one recording with the agency's key: MP4, photos, particulars.",
         "\n不重新编码；逐个对象先与账本核对。 Nothing is encoded again; each object is held against the ledger first."

@@ -18,6 +18,7 @@ _PLACES: Final = {
     "dock": "running.dock_command",
     "doctor": "running.doctor_command",
     "verify": "judging.verify_command",
+    "extract": "judging.extract_command",
     "export": "judging.export_command",
     "inspect": "judging.inspect_command",
     **dict.fromkeys(("press", "stop", "mark", "photo", "status", "reload", "drive"), "control.control_command"),

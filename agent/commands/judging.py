@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,17 +17,21 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from rich.table import Table
 
 from agent.errors import TrustError, UsageError
+from agent.evidence.checkpoint import MAX_NOTE_BYTES
 from agent.evidence.documents import TrustBundle
 from agent.evidence.entries import Close, Entry, Open
 from agent.evidence.export import export_recording
-from agent.evidence.folder import EvidenceFolder, devices_of
+from agent.evidence.extract import extract_recording
+from agent.evidence.folder import EvidenceFolder, devices_of, read_regular
+from agent.evidence.index import LedgerIndex, build_index
 from agent.evidence.ledger import unverified_entries
 from agent.evidence.shapes import dump_shape
-from agent.evidence.verification.findings import AXIS_TEXT, RULES
+from agent.evidence.verification.findings import AXIS_TEXT, RULES, Axis
 from agent.evidence.verification.report import MAX_PLACES, Report
 from agent.evidence.verification.verifier import Question, total_bytes, verify
 from agent.rules.conduct import ConductJudge
 
+_RECORDING: Final = re.compile(r"[0-9a-f]{16}")
 SIGNS: Final = {
     "ok": "[green]✓ 通过 ok[/]",
     "finding": "[bold red]✗ 发现 finding[/]",
@@ -48,13 +55,46 @@ def read_identity_file(path: Path) -> pyrage.x25519.Identity:
         raise TrustError(f"{path} is not an age identity file: {error}") from error
 
 
+def _note(path: Path) -> bytes:
+    data = read_regular(path, MAX_NOTE_BYTES)
+    if data is None:
+        raise UsageError(f"{path} is not a signed note that can be read")
+    return data
+
+
+def extract_command(arguments: argparse.Namespace) -> int:
+    """``recorder extract``: one recording with its proofs."""
+    folder = EvidenceFolder(arguments.path)
+    if not _RECORDING.fullmatch(arguments.recording):
+        raise UsageError("--recording 需要 16 位十六进制编号； --recording takes 16 hex digits")
+    if arguments.out.exists():
+        raise UsageError(f"{arguments.out} 已存在； exists already: name a folder that is to be made")
+    try:
+        with tempfile.TemporaryDirectory(prefix="er-index-") as place:
+            build_index(Path(place), folder.ledger)
+            index = LedgerIndex(Path(place), folder.ledger)
+            try:
+                done = extract_recording(folder, index, arguments.recording, arguments.out)
+            finally:
+                index.close()
+    except OSError as error:
+        raise UsageError(f"{arguments.path}: {error}") from error
+    print(f"已移交 handed over: {arguments.out}  {done.lines} 条 lines, {done.objects} 个对象 objects")
+    for name in done.missing:
+        print(f"缺失或被改动，未移交 missing or altered, left out: {name}")
+    print(f"请用 check with: recorder verify {arguments.out} --trust trust.json")
+    return 1 if done.missing else 0
+
+
 def verify_command(arguments: argparse.Namespace) -> int:
     """``recorder verify``: judges and prints the verdict."""
     question = Question(
         trust=_trust(arguments.trust),
         conduct=ConductJudge,
         identity=read_identity_file(arguments.identity) if arguments.identity else None,
+        notes=tuple(_note(path) for path in arguments.note),
         accept_simulated=arguments.accept_simulated,
+        jobs=arguments.jobs or os.cpu_count() or 1,
     )
     progress = Progress(
         "验证 verifying", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
@@ -79,7 +119,7 @@ def print_report(report: Report, console: Console) -> None:
     axes.add_column("项目 Axis")
     axes.add_column("结论 Verdict")
     for axis, verdict in report.axes().items():
-        chinese, english = AXIS_TEXT[axis]
+        chinese, english = AXIS_TEXT[Axis(axis)]
         axes.add_row(f"{chinese} {axis}: {english}", SIGNS[verdict])
     rules = Table(title="各条规则 Verdict by rule")
     rules.add_column("规则 Rule")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 from samples import GENESIS, TIME, Enrolled, boot_fields, ledger
 
-from agent.errors import FormatError, RecorderError, SignatureError, TrustError
+from agent.errors import FormatError, OutOfPlaceError, RecorderError, SignatureError, TrustError
 from agent.evidence import jws
 from agent.evidence.encoding import b64url, sha256_hex
 from agent.evidence.entries import Boot, Epoch, Heartbeat
@@ -173,7 +173,7 @@ def test_a_ledger_begins_with_boot_and_then_genesis_exactly_once(enrolled: Enrol
         {**jws.parse(lines[1], jws.LEDGER_TYPE).payload, "seq": 0, "prev": FIRST_PREV, "type": "heartbeat",
          "body": {"state": "ready"}}, jws.LEDGER_TYPE, enrolled.key("er-1"),
     )  # fmt: skip
-    with pytest.raises(SignatureError, match="begin with a boot"):
+    with pytest.raises(OutOfPlaceError, match="begin with a boot"):
         accept(enrolled, [orphan])
     writer = LedgerWriter("er-1")
     boot = writer.boot(enrolled.key("er-1"), TIME, **boot_fields(enrolled))

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import FormatError
-from agent.evidence.merkle import EMPTY_ROOT, LeafNodes, Tree, check_inclusion, inclusion_proof, leaf_hash, node_hash, subtree_root
+from agent.evidence.merkle import (
+    EMPTY_ROOT,
+    LeafNodes,
+    StoredTree,
+    Tree,
+    check_consistency,
+    check_inclusion,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    node_hash,
+    root_at,
+    subtree_root,
+)
 
 # The inputs and roots of the certificate-transparency project's own tests.
 INPUTS = [
@@ -29,6 +43,10 @@ ROOTS = [
 
 def leaves_of(count: int) -> list[bytes]:
     return [leaf_hash(str(number).encode()) for number in range(count)]
+
+
+def proof_of(leaves: list[bytes], index: int) -> list[bytes]:
+    return inclusion_proof(LeafNodes(leaves), index, len(leaves))
 
 
 def by_definition(leaves: list[bytes]) -> bytes:
@@ -60,7 +78,7 @@ def test_every_leaf_of_every_size_up_to_64_is_proved_and_no_other_leaf_place_or_
         leaves = leaves_of(size)
         root = by_definition(leaves)
         for index in range(size):
-            proof = inclusion_proof(LeafNodes(leaves), index, len(leaves))
+            proof = proof_of(leaves, index)
             check_inclusion(leaves[index], index, size, proof, root)
             wrong = [
                 (leaf_hash(b"another"), index, size, proof, root),
@@ -84,14 +102,14 @@ def test_every_leaf_of_every_size_up_to_64_is_proved_and_no_other_leaf_place_or_
 def test_a_leaf_of_a_larger_tree_is_proved(size: int, data: st.DataObject) -> None:
     leaves = leaves_of(size)
     index = data.draw(st.integers(0, size - 1))
-    check_inclusion(leaves[index], index, size, inclusion_proof(LeafNodes(leaves), index, len(leaves)), by_definition(leaves))
+    check_inclusion(leaves[index], index, size, proof_of(leaves, index), by_definition(leaves))
 
 
 @given(st.integers(1, 40), st.lists(st.binary(min_size=32, max_size=32), max_size=8), st.data())
 def test_a_made_up_proof_leads_nowhere(size: int, proof: list[bytes], data: st.DataObject) -> None:
     leaves = leaves_of(size)
     index = data.draw(st.integers(0, size - 1))
-    if proof != inclusion_proof(LeafNodes(leaves), index, len(leaves)):
+    if proof != proof_of(leaves, index):
         with pytest.raises(FormatError):
             check_inclusion(leaves[index], index, size, proof, by_definition(leaves))
 
@@ -100,3 +118,33 @@ def test_a_made_up_proof_leads_nowhere(size: int, proof: list[bytes], data: st.D
 def test_there_is_no_proof_of_a_leaf_that_is_not_there(size: int, index: int) -> None:
     with pytest.raises(FormatError):
         inclusion_proof(LeafNodes(leaves_of(size)), index, size)
+
+
+def test_a_stored_tree_gives_every_root_and_every_proof(tmp_path: Path) -> None:
+    """Each earlier root, inclusion and consistency proof out of the file is that of the definition."""
+    for size in range(1, 40):
+        leaves = leaves_of(size)
+        tree = StoredTree(tmp_path / "tree")
+        for leaf in leaves:
+            tree.add_leaf(leaf)
+        for old in range(size + 1):
+            assert root_at(tree, old) == by_definition(leaves[:old])
+            proof = consistency_proof(tree, old, size)
+            check_consistency(old, by_definition(leaves[:old]), size, by_definition(leaves), proof)
+        for index in range(size):
+            assert inclusion_proof(tree, index, size) == proof_of(leaves, index)
+        tree.close()
+
+
+@given(st.integers(1, 200), st.data())
+def test_two_histories_are_never_joined_by_a_proof(size: int, data: st.DataObject) -> None:
+    """A proof with one hash altered, or to another root, shows nothing."""
+    old = data.draw(st.integers(1, size))
+    leaves = leaves_of(size)
+    proof = consistency_proof(LeafNodes(leaves), old, size)
+    first, second = by_definition(leaves[:old]), by_definition(leaves)
+    wrong = [(bytes(32), second, proof), (first, bytes(32), proof), (first, second, [*proof, bytes(32)])]
+    wrong += [(first, second, [*proof[:at], bytes(32), *proof[at + 1 :]]) for at in range(len(proof))]
+    for one, other, path in wrong:
+        with pytest.raises(FormatError):
+            check_consistency(old, one, size, other, path)

@@ -22,7 +22,7 @@ from agent.evidence.sealing import (
     header_bytes,
     recipient_key,
     seal,
-    stanza_count,
+    stanza_types,
     whole_bytes,
 )
 
@@ -120,13 +120,13 @@ def test_two_files_of_the_same_content_have_nothing_in_common(enrolled: Enrolled
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_header_says_how_many_can_open_it(count: int) -> None:
     keys = [recipient_key(str(pyrage.x25519.Identity.generate().to_public())) for _ in range(count)]
-    assert stanza_count(seal(b"", keys)[1]) == count
+    assert stanza_types(seal(b"", keys)[1]) == [b"X25519"] * count
 
 
 def test_a_nonce_that_looks_like_a_recipient_is_not_counted(enrolled: Enrolled) -> None:
     _, sealed = seal(b"", recipients(enrolled))
     header = header_bytes(sealed)
-    assert stanza_count(sealed[: header - 16] + b"-> X25519 AAAAAA" + sealed[header:]) == 2
+    assert stanza_types(sealed[: header - 16] + b"-> X25519 AAAAAA" + sealed[header:]) == [b"X25519"] * 2
 
 
 @given(st.binary(max_size=60))
@@ -134,7 +134,7 @@ def test_random_bytes_have_no_header(data: bytes) -> None:
     with pytest.raises(FormatError):
         header_bytes(data)
     with pytest.raises(FormatError):
-        stanza_count(b"age-encryption.org/v1\n" + data)
+        stanza_types(b"age-encryption.org/v1\n" + data)
 
 
 @pytest.mark.parametrize("text", ["", "age1", "age1" + "q" * 58, "AGE1", "ssh-ed25519 AAAA", "age1é"])

@@ -55,7 +55,7 @@ def test_press_notice_recording_mark_photo_hold_close(unit: Unit) -> None:
     types = unit.types()
     assert types[:5] == ["boot", "genesis", "adopted", "adopted", "self_test"]
     story = [kind for kind in types[5:] if kind not in ("hazard", "segment", "clock")]
-    assert story == ["notice", "open", "mark", "photo", "close", "epoch"]
+    assert story == ["epoch", "notice", "open", "mark", "photo", "close", "epoch"]
 
     (notice,), (opened,), (close,) = (unit.bodies(kind) for kind in ("notice", "open", "close"))
     segments = unit.bodies("segment")

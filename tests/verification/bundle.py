@@ -136,6 +136,8 @@ class Bundle:
         self.clock_offset_us = 0
         self.mono_us = 1_000_000
         self.sealed: list[ObjectRef] = []
+        self.noticed = ""
+        self.film_us = 0
 
     def time(self) -> EntryTime:
         self.mono_us += 1_000_000
@@ -194,6 +196,9 @@ class Bundle:
         return ref
 
     def notice(self, recording: str, **changes: Any) -> Notice:
+        if recording != self.noticed:
+            self.lines.append(self.writer.next_epoch("recording_begin", self.time()))
+            self.noticed = recording
         self.mono_us += 5_000_000
         good = Notice(
             recording=recording,
@@ -212,6 +217,7 @@ class Bundle:
         return replace(good, **changes)
 
     def open(self, recording: str, matter: str = "matter-1", **changes: Any) -> Open:
+        self.film_us = self.mono_us + 2_000_000
         good = Open(
             recording=recording,
             kind="video",
@@ -233,7 +239,7 @@ class Bundle:
             object=self.put(b"film of segment %d" % index * 100),
             start_us=index * 5_000_000,
             duration_us=5_000_000,
-            first_frame_us=self.mono_us + index * 5_000_000,
+            first_frame_us=self.film_us + index * 5_000_000,
             frames=150,
             recovered=False,
         )
