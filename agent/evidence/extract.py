@@ -22,7 +22,7 @@ from agent.evidence import jws
 from agent.evidence.checkpoint import MAX_NOTE_BYTES, Checkpoint, open_note
 from agent.evidence.encoding import dump_json
 from agent.evidence.entries import ObjectRef, ReceiptEntry, load_entry, objects_of
-from agent.evidence.folder import EvidenceFolder, open_regular, read_regular
+from agent.evidence.folder import EvidenceFolder, open_object, read_regular
 from agent.evidence.index import LedgerIndex, Place
 from agent.evidence.merkle import HASH_BYTES, MAX_PROOF, check_inclusion, inclusion_proof, leaf_hash
 from agent.evidence.shapes import STRICT, Count, FormatVersion, Name, RecordingId, dump_shape
@@ -144,7 +144,7 @@ def _copy_objects(source: EvidenceFolder, target: EvidenceFolder, lines: list[by
 
 
 def _copy(source: EvidenceFolder, target: EvidenceFolder, ref: ObjectRef) -> bool:
-    file = open_regular(source.object_path(ref))
+    file = open_object(source, ref)
     if file is None:
         return False
     digest = hashlib.sha256()

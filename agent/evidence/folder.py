@@ -71,10 +71,26 @@ def open_regular(path: Path) -> BinaryIO | None:
 
     A link could lead out of the evidence, and a pipe would never end: neither is evidence.
     """
+    return _open_in(path.parent, path.name, 0)
+
+
+def open_object(folder: EvidenceFolder, ref: ObjectRef) -> BinaryIO | None:
+    """Opens an object as ``open_regular`` does; None also when the folder of objects itself is a link."""
+    return _open_in(folder.objects, ref.file_name, os.O_NOFOLLOW)
+
+
+def _open_in(folder: Path, name: str, follow: int) -> BinaryIO | None:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        place = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | follow)
     except (OSError, ValueError):
         return None
+    try:
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        handle = os.open(name, flags, dir_fd=place)
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(place)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         return None
@@ -83,7 +99,10 @@ def open_regular(path: Path) -> BinaryIO | None:
 
 def read_regular(path: Path, limit: int) -> bytes | None:
     """A small regular file, whole; None when it is none, or longer than ``limit`` bytes, or cannot be read."""
-    file = open_regular(path)
+    return _read(open_regular(path), limit)
+
+
+def _read(file: BinaryIO | None, limit: int) -> bytes | None:
     if file is None:
         return None
     with file:
@@ -96,5 +115,5 @@ def read_regular(path: Path, limit: int) -> bytes | None:
 
 def read_document(folder: EvidenceFolder, ref: ObjectRef) -> bytes | None:
     """A signed document of the folder, if it is there and is the one meant."""
-    data = read_regular(folder.object_path(ref), MAX_JWS_BYTES)
+    data = _read(open_object(folder, ref), MAX_JWS_BYTES)
     return data if data is not None and len(data) == ref.size and sha256_hex(data) == ref.digest else None

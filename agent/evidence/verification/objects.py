@@ -16,7 +16,7 @@ from agent.errors import FormatError
 from agent.evidence.documents import Particulars, Telemetry
 from agent.evidence.encoding import load_object
 from agent.evidence.entries import Entry, ObjectRef, Open, Photo, Segment, TelemetryEntry, entry_objects
-from agent.evidence.folder import EvidenceFolder, open_regular
+from agent.evidence.folder import EvidenceFolder, open_object
 from agent.evidence.fragments import FragmentReader
 from agent.evidence.sealing import HEADER_LIMIT, stanza_types
 from agent.evidence.shapes import load_shape
@@ -104,7 +104,7 @@ class Objects:
 
 
 def _is_there(folder: EvidenceFolder, ref: ObjectRef) -> bool:
-    file = open_regular(folder.object_path(ref))
+    file = open_object(folder, ref)
     if file is None:
         return False
     file.close()
@@ -176,7 +176,7 @@ def check(folder: EvidenceFolder, named: Named, identity: pyrage.x25519.Identity
 
 def _hash_matches(folder: EvidenceFolder, ref: ObjectRef, progress: Progress) -> bytes | None:
     """The file's first bytes when it is the object named; None when it is not, or cannot be read to its end."""
-    file = open_regular(folder.object_path(ref))
+    file = open_object(folder, ref)
     if file is None:
         return None
     digest, start, block = hashlib.sha256(), b"", bytearray(_BLOCK)
@@ -209,7 +209,7 @@ def _seal_faults(start: bytes, recipients: int | None) -> Iterator[tuple[str, st
 def _open(folder: EvidenceFolder, named: Named, identity: pyrage.x25519.Identity) -> bytes:
     if named.kind != "segment" and named.ref.size > MAX_OPENED_BYTES:
         raise FormatError(f"too large for {named.kind}")
-    file = open_regular(folder.object_path(named.ref))
+    file = open_object(folder, named.ref)
     with file if file is not None else open(os.devnull, "rb") as readable:  # noqa: PTH123 gone meanwhile: does not open
         opened: bytes = pyrage.decrypt(readable.read(), [identity])
     return opened
