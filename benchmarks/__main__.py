@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import latency, memory, sealing_cost
+from benchmarks import latency, memory, sealing_cost, verification
 from benchmarks.report import Table, save, show
 
 ALL: Final[dict[str, Callable[[Path, bool], Table]]] = {
     "sealing_cost": sealing_cost.run,
     "latency": latency.run,
     "memory": memory.run,
+    "verification": verification.run,
 }
 
 
