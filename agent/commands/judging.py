@@ -16,9 +16,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from agent import __version__
 from agent.errors import TrustError, UsageError
 from agent.evidence.checkpoint import MAX_NOTE_BYTES
 from agent.evidence.documents import TrustBundle
+from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import Close, Entry, Open
 from agent.evidence.export import export_recording
 from agent.evidence.extract import extract_recording
@@ -53,6 +55,22 @@ def read_identity_file(path: Path) -> pyrage.x25519.Identity:
         return pyrage.x25519.Identity.from_str(lines[0])
     except (OSError, UnicodeDecodeError, IndexError, pyrage.IdentityError) as error:
         raise TrustError(f"{path} is not an age identity file: {error}") from error
+
+
+def _about(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was judged, and with what: a report must be repeatable."""
+    trust = arguments.trust.read_bytes()
+    bundle = TrustBundle.from_json(trust)
+    return {
+        "path": str(arguments.path),
+        "software": f"enforcement-recorder {__version__}",
+        "agency": bundle.agency,
+        "agency_name": bundle.agency_name,
+        "trust_sha256": sha256_hex(trust),
+        "with_identity": arguments.identity is not None,
+        "accept_simulated": arguments.accept_simulated,
+        "notes": len(arguments.note),
+    }
 
 
 def _note(path: Path) -> bytes:
@@ -107,7 +125,7 @@ def verify_command(arguments: argparse.Namespace) -> int:
             raise UsageError(f"{arguments.path}: {error.strerror}") from error
         report = verify(arguments.path, question, lambda count: progress.advance(bar, count))
     if arguments.json:
-        print_json(report.to_json())
+        print_json(report.to_json(_about(arguments)))
     else:
         print_report(report, Console())
     return report.exit_code()
