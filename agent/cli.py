@@ -92,6 +92,9 @@ def _add_evidence(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="不把模拟硬件算作发现 do not count simulated hardware as a finding",
     )
     verify.add_argument(
+        "--html", type=Path, metavar="FILE", help="另写一页可供阅读的报告 also writes the report as a page to read"
+    )
+    verify.add_argument(
         "--note",
         type=Path,
         action="append",

@@ -29,6 +29,7 @@ from agent.evidence.index import LedgerIndex, build_index
 from agent.evidence.ledger import unverified_entries
 from agent.evidence.shapes import dump_shape
 from agent.evidence.verification.findings import AXIS_TEXT, RULES, Axis
+from agent.evidence.verification.page import render
 from agent.evidence.verification.report import MAX_PLACES, Report
 from agent.evidence.verification.verifier import Question, total_bytes, verify
 from agent.rules.conduct import ConductJudge
@@ -124,6 +125,8 @@ def verify_command(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise UsageError(f"{arguments.path}: {error.strerror}") from error
         report = verify(arguments.path, question, lambda count: progress.advance(bar, count))
+    if arguments.html:
+        arguments.html.write_text(render(report, _about(arguments)), "utf-8")
     if arguments.json:
         print_json(report.to_json(_about(arguments)))
     else:
