@@ -32,6 +32,16 @@ _LANES: Final = {
     "receipt": ("收据", "receipt", "#2e7d32"),
     "witnessed": ("见证", "witnessed", "#2e7d32"),
 }
+_ABOUT: Final = {
+    "path": "所验证的目录 judged",
+    "software": "软件 software",
+    "agency": "单位编号 agency",
+    "agency_name": "单位 name",
+    "trust_sha256": "信任文件 SHA-256 of the trust file",
+    "with_identity": "使用私钥 with a key",
+    "accept_simulated": "接受模拟硬件 simulated hardware accepted",
+    "notes": "另附见证 other notes given",
+}
 _SIGNS: Final = {"ok": ("✓", "通过 ok"), "finding": ("✗", "发现 finding"), "unknown": ("?", "未知 unknown")}
 _STYLE: Final = """body{font:15px/1.6 "Noto Serif CJK SC","Songti SC",SimSun,serif;max-width:60em;margin:2em auto;padding:0 1em;color:#111}
 table{border-collapse:collapse;width:100%;margin:.6em 0}td,th{border:1px solid #bbb;padding:.25em .6em;text-align:left;vertical-align:top}
@@ -54,7 +64,7 @@ def render(report: Report, about: Mapping[str, Any]) -> str:
     """The page. The same report and ``about`` give the same bytes."""
     parts = [
         "<h1>执法记录验证报告 <small>Verification report</small></h1>",
-        _table(("项目 Item", "内容 Content"), ((_text(key), _text(value)) for key, value in about.items())),
+        _table(("项目 Item", "内容 Content"), ((_text(_ABOUT.get(key, key)), _text(value)) for key, value in about.items())),
         f"<p><strong>{_summary(report)}</strong></p>",
         "<h2>各项结论 Verdict by axis</h2>",
         _verdicts((f"{AXIS_TEXT[Axis(one)][0]} {one}: {AXIS_TEXT[Axis(one)][1]}", v) for one, v in report.axes().items()),
@@ -93,6 +103,8 @@ def _verdicts(rows: Iterable[tuple[str, str]]) -> str:
 
 def _findings(report: Report) -> Iterable[str]:
     yield "<h2>发现 Findings</h2>"
+    if not report.counts:
+        yield "<p>无 none</p>"
     ordered = sorted(report.findings, key=lambda one: one.meaning.step)
     for step, found in groupby(ordered, key=lambda one: one.meaning.step):
         yield f"<h3>步骤 Step {step}: {' '.join(STEPS[step - 1])}</h3>"
@@ -124,7 +136,7 @@ def _device(facts: DeviceFacts, timeline: Timeline | None) -> Iterable[str]:
             ("见证 witnessed", f"{facts.witnessed_entries}, {witnessed}, {_text(', '.join(facts.witnesses))}"),
             ("未见证 unwitnessed", f"{facts.unwitnessed_entries} 条 entries, {facts.unwitnessed_seconds} s"),
             ("模拟硬件 simulated", "是 yes" if facts.simulated else "否 no"),
-            ("档案 profile", _text(facts.profile or "—")),
+            ("档案 profile", _text(", ".join(f"{key} {value}" for key, value in (facts.profile or {"—": ""}).items()))),
         ),
     )
     if timeline is not None:
