@@ -23,7 +23,7 @@ const DEFAULTS = {
   header: () => ({}), // more header fields, by the number of lines before
   signerOf: (count, key) => key,
   content: (name, content) => content, // what is sealed
-  lines: (lines) => lines, // entries [type, body] before they are made
+  lines: (lines) => lines, // entries [type, body] before they are made; the second argument puts an object there
   files: () => {}, // everything at the end
 };
 
@@ -140,7 +140,7 @@ export function makeSample(change = {}) {
     ['close', ofRecording({ reason: 'button', segments: 2, frames: 80, dropped: 0, duration_us: 4000000 })],
     ['epoch', { key: keys['epoch-2'].x, reason: 'recording_end' }],
     ['heartbeat', { state: 'idle' }],
-  ]);
+  ], put);
 
   const tree = new RootHistory();
   const raws = [];
