@@ -11,6 +11,7 @@ An archive is a folder of such folders, each named by its device.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass
@@ -111,6 +112,19 @@ def _read(file: BinaryIO | None, limit: int) -> bytes | None:
         except OSError:
             return None
     return data if len(data) <= limit else None
+
+
+def is_here(folder: EvidenceFolder, ref: ObjectRef) -> bool:
+    """Whether an object is there, whole, with its size and digest; reads it once."""
+    file = open_object(folder, ref)
+    if file is None:
+        return False
+    with file:
+        try:
+            whole = os.fstat(file.fileno()).st_size == ref.size
+            return whole and hashlib.file_digest(file, "sha256").hexdigest() == ref.digest
+        except OSError:
+            return False
 
 
 def read_document(folder: EvidenceFolder, ref: ObjectRef) -> bytes | None:
