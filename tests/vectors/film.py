@@ -1,4 +1,4 @@
-"""Fragmented MP4 (ISO/IEC 14496-12), as small as players still take it: one keyframe a second, samples of a few bytes."""
+"""Fragmented MP4 (ISO/IEC 14496-12), as small as a demuxer still takes it: the samples are a few bytes and no pictures."""
 
 from __future__ import annotations
 
