@@ -170,6 +170,17 @@ def brief(b: Bundle, change: Change, *, begun: Change | None = None, **how: Any)
     return d
 
 
+def tiny(b: Bundle, change: Change, **how: Any) -> Recorder:
+    """The base of lines that break the ledger: nothing recorded; witnessed at the end."""
+    d = b.device(**how)
+    d.begin()
+    change(d)
+    d.heartbeat()
+    d.witness()
+    d.write()
+    return d
+
+
 def cut(d: Recorder, size: int, *, objects: bool = False) -> None:
     """Somebody cuts the ledger to its first ``size`` lines; perhaps with the objects that only the rest names."""
     d.lines, d.keys_after = d.lines[:size], d.keys_after[:size]

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
-from tests.vectors.builder import Bundle, scenario, small
+from tests.vectors.builder import Bundle, scenario, small, tiny
 from tests.vectors.primitives import Dice, b64url, compact, header_of, public, sha256, signer, token, unb64url
 from tests.vectors.recorder import Recorder
 
@@ -318,7 +318,7 @@ def with_header(b: Bundle, code: str, header: Callable[[dict[str, Any]], Any], s
         seq = d.heartbeat(header=made if isinstance(made, bytes) else compact(made), sign=sign)
         b.expect(code, seq)
 
-    small(b, change)
+    tiny(b, change)
 
 
 @scenario("alg-none", "A line with algorithm none and no signature.")
@@ -354,7 +354,7 @@ def alg_none_and_more_faults(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         b.expect("ALGORITHM_REFUSED", d.heartbeat(header={"alg": "none", "x": 1}, spell=lambda payload: b"no"))
 
-    small(b, change)
+    tiny(b, change)
 
 
 @scenario("alg-missing", "A header without algorithm.")
