@@ -141,7 +141,7 @@ class Device:
     def epoch(self, reason: str, key: str | None = None, **how: Any) -> int:
         """The next key; ``key`` is named in its stead."""
         old, fresh = self.key, self.next_key()
-        return self.enter("epoch", {"key": key or b64url(public(fresh)), "reason": reason}, **({"key": old} | how))
+        return self.enter("epoch", {"key": key or b64url(public(fresh)), "reason": reason}, key=old, **how)
 
     def genesis(self, **changes: Any) -> int:
         body = {
