@@ -68,7 +68,7 @@ bent("checkpoint-root-not-minimal", "The root is spelled with left-over bits.", 
 bent("checkpoint-unsigned", "The text of the checkpoint alone.", lambda d, note: d.text())
 bent("checkpoint-without-signature-line", "The text and the empty line, and no signature.", lambda d, note: d.text() + "\n")
 bent("checkpoint-17-signatures", "Seventeen signature lines, one of them the ledger's.", lambda d, note: note + 16 * nobody(d))
-bent("checkpoint-too-long", "More than 16,384 bytes.", lambda d, note: note + signature_line("n" * 16_000, 1, bytes(32), bytes(64)))
+bent("checkpoint-too-long", "More than 16,384 bytes.", lambda d, note: note + signature_line("n" * 17_000, 1, bytes(32), bytes(64)))
 bent("checkpoint-no-last-newline", "The last newline is missing.", lambda d, note: note[:-1])
 bent("checkpoint-trailing", "An empty line follows the signatures.", lambda d, note: note + "\n")
 bent("checkpoint-carriage-returns", "Lines end in carriage return and newline.", lambda d, note: note.replace("\n", "\r\n"))
