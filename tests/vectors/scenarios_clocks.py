@@ -167,7 +167,7 @@ def last_line(b: Bundle, ahead_us: int) -> int:
 
     def change(d: Recorder) -> None:
         d.record("first")
-        d.heartbeat(wait_us=1_000_000 - d.true_us % 1_000_000)
+        d.heartbeat(wait_us=2_000_000 - d.true_us % 1_000_000)
 
     d = brief(b, change)
     d.files["cosigned"] = d.note(seconds=(d.true_us - ahead_us) // 1_000_000).encode()
