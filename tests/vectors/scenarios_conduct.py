@@ -59,7 +59,8 @@ def format_photo_with_film(b: Bundle) -> None:
         d.photo(r)
         r.video = FILM
         d.segment(r)
-        b.expect("FORMAT_OF_KIND", d.close(r, reason="photo"))
+        d.close(r, reason="photo")
+        b.expect("FORMAT_OF_KIND", r.at["open"][0])
 
     brief(b, change)
 
@@ -69,8 +70,8 @@ def format_photo_without_photo(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         r = d.recording("first", "photo")
         d.notice(r)
-        d.open(r)
-        b.expect("FORMAT_OF_KIND", d.close(r, reason="photo"))
+        b.expect("FORMAT_OF_KIND", d.open(r))
+        d.close(r, reason="photo")
 
     brief(b, change)
 
