@@ -223,13 +223,13 @@ incomplete("extract-of-other-recording", "The extract says that it is of another
 # What the extract says of itself
 
 
-def malformed(name: str, about: str, change: Change, device: str = DEVICE, **said: Any) -> None:
+def malformed(name: str, about: str, change: Change, found_at: str = DEVICE, **said: Any) -> None:
     """Nothing more is judged."""
 
     def build(b: Bundle) -> None:
         extract = first(b)
         place(b, extract, lambda files: change(extract, files), **said)
-        b.expect("EXTRACT_MALFORMED", "extract", device)
+        b.expect("EXTRACT_MALFORMED", "extract", found_at)
         b.recordings = False
 
     scenario(name, about)(build)
