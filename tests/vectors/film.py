@@ -1,4 +1,4 @@
-"""Fragmented MP4 (ISO/IEC 14496-12), as small as a demuxer still takes it: the samples are a few bytes and no pictures."""
+"""Fragmented MP4 (ISO/IEC 14496-12), as small as a demuxer still takes it: samples of a few bytes, and no pictures."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.vectors.builder import SCENARIOS, Bundle, build, vector_of
 
 HERE = Path(__file__).parent
-BASES = ("good-small", "good", "good-archive", "good-extract")
+BASES = ("good-small", "good-brief", "good", "good-archive", "good-extract")
 """Vectors that others may say only their difference from."""
 
 

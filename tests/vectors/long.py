@@ -86,7 +86,7 @@ class _LongRecorder(Recorder):
         """Recordings without end; gives the number of lines after each stretch."""
         number = 0
         while True:
-            self.record(f"number {number}", segments=3)
+            self.record(f"number-{number}", segments=3)
             self.recordings.clear()
             number += 1
             yield self._count

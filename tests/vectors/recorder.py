@@ -225,7 +225,14 @@ class Recorder(Device):
         return seq
 
     def record(
-        self, name: str, *, kind: str = "video", rich: bool = False, segments: int = 2, matter: str | None = None, **how: Any
+        self,
+        name: str,
+        *,
+        kind: str = "video",
+        rich: bool = False,
+        segments: int = 2,
+        matter: str | None = None,
+        **how: Any,
     ) -> Recording:
         """A whole good recording; ``rich``: with sound, a photo and telemetry. ``how`` goes to ``open``."""
         r = self.recording(name, kind, sound=rich, matter=matter)

@@ -1,4 +1,4 @@
-"""Lays a vector out and asks the product's verifier: ``python -m tests.vectors.runner [NAME ...]`` says what differs."""
+"""Lays vectors out and asks the product's verifier: ``python -m tests.vectors.runner [NAME ...]`` says what differs."""
 
 from __future__ import annotations
 
@@ -95,21 +95,18 @@ def main() -> int:
 
 
 def _show(key: str, got: Any, expected: Any) -> None:
+    """What differs of one part, as lines to read."""
     if isinstance(got, list) and isinstance(expected, list):
-        for one in got:
-            if one not in expected:
-                print("   found, not expected:", *one.values())
-        for one in expected:
-            if one not in got:
-                print("   expected, not found:", *one.values())
-        if len(got) != len(expected):
-            print(f"   {len(got)} findings, {len(expected)} expected")
+        unexpected, missing = ([" ".join(one.values()) for one in many] for many in (got, expected))
+        rows = [f"found, not expected: {one}" for one in unexpected if one not in missing]
+        rows += [f"expected, not found: {one}" for one in missing if one not in unexpected]
+        rows += [f"{len(got)} findings, {len(expected)} expected"] if len(got) != len(expected) else []
     elif isinstance(got, dict) and isinstance(expected, dict):
-        for about in got:
-            if got[about] != expected.get(about):
-                print(f"   {key} {about}: {got[about]}, expected {expected.get(about)}")
-    elif got != expected:
-        print(f"   {key}: {got}, expected {expected}")
+        rows = [f"{key} {one}: {got[one]}, expected {expected.get(one)}" for one in got if got[one] != expected[one]]
+    else:
+        rows = [f"{key}: {got}, expected {expected}"] if got != expected else []
+    for row in rows:
+        print("   ", row)
 
 
 if __name__ == "__main__":

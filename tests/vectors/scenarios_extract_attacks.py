@@ -9,7 +9,17 @@ from tests.vectors.agency import DEVICE, DOCK, SECOND, WITNESS
 from tests.vectors.builder import Bundle, scenario
 from tests.vectors.extracts import Extract, Files, lines_of, place
 from tests.vectors.pieces import Link, Ref, path_of, place_of
-from tests.vectors.primitives import COSIGNATURE, Dice, b64, cosignature, note_text, origin, own_signature, public, signature_line
+from tests.vectors.primitives import (
+    COSIGNATURE,
+    Dice,
+    b64,
+    cosignature,
+    note_text,
+    origin,
+    own_signature,
+    public,
+    signature_line,
+)
 from tests.vectors.recorder import Recorder
 from tests.vectors.scenarios_extract import first, whole_day
 from tests.vectors.scenarios_lines import flipped, with_payload, with_signature
@@ -357,3 +367,16 @@ def extract_profile_missing(b: Bundle) -> None:
     gone = extract.objects.pop(0)
     place(b, extract)
     b.expect("OBJECT_MISSING", place_of(gone))
+
+
+@scenario("extract-released-object-missing", "A segment was released by the device before the extract was made: an extract has no releases.")
+def extract_released_object_missing(b: Bundle) -> None:
+    d = Recorder(b.agency)
+    d.begin()
+    r = d.record("first")
+    _, receipt = d.receipt()
+    d.release(receipt, [r.pieces[0]], delete=False)
+    extract = Extract.of(d, "first")
+    extract.objects.remove(r.pieces[0])
+    place(b, extract)
+    b.expect("OBJECT_MISSING", place_of(r.pieces[0]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tests.vectors import age
 from tests.vectors.agency import DEVICE, DOCK, OTHER_DOCK, SECOND, WITNESS, approval
 from tests.vectors.builder import Bundle, brief, scenario, small
@@ -19,6 +21,16 @@ def good_small(b: Bundle) -> None:
 def good_small_with_identity(b: Bundle) -> None:
     small(b)
     b.with_identity()
+
+
+@scenario("good-brief", "One recording, witnessed: nothing is found.")
+def good_brief(b: Bundle) -> None:
+    brief(b, one_recording)
+
+
+def one_recording(d: Recorder) -> None:
+    """The first, and nothing else."""
+    d.record("first")
 
 
 def day(d: Recorder, *, release: bool = True) -> None:
@@ -211,7 +223,7 @@ def good_audio(b: Bundle) -> None:
         d.notice(r)
         d.open(r)
         starts = [number * 86 * 1024 * 1_000_000 // 44_100 for number in range(4)]
-        for begin, end in zip(starts, starts[1:], strict=False):
+        for begin, end in pairwise(starts):
             d.segment(r, start_us=begin, duration_us=end - begin)
         d.mark(r, "site_spoken")
         d.close(r)

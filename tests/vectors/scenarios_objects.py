@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.vectors import age, film
-from tests.vectors.agency import SECOND
 from tests.vectors.age import AgeKey
+from tests.vectors.agency import SECOND
 from tests.vectors.builder import Bundle, brief, scenario, small
 from tests.vectors.pieces import Ref, place_of
 from tests.vectors.primitives import compact

@@ -8,7 +8,7 @@ from typing import Any
 from tests.vectors import curve
 from tests.vectors.agency import DEVICE, DOCK, OTHER_DOCK, SECOND, agency
 from tests.vectors.builder import Bundle, brief, scenario
-from tests.vectors.pieces import place_of
+from tests.vectors.pieces import path_of, place_of
 from tests.vectors.primitives import POLICY, PROFILE, RECEIPT, Dice, compact, header_of, public, signer, token, unb64url
 from tests.vectors.recorder import Recorder, Recording
 
@@ -170,6 +170,14 @@ def some_rightly(b: Bundle, d: Recorder, r: Recording) -> None:
     missing(b, r, 2)
 
 
+def kept_and_altered(b: Bundle, d: Recorder, r: Recording) -> None:
+    _, receipt = d.receipt()
+    d.release(receipt, r.pieces, delete=False)
+    d.files[path_of(r.pieces[0])] = b"not what it was"
+    b.expect("OBJECT_ALTERED", place_of(r.pieces[0]))
+
+
+released("released-and-altered", "An object is rightly released, still there, and altered.", kept_and_altered)
 released("released-without-receipt", "An object is released and deleted, and no receipt was entered.", without_receipt)
 released("released-without-receipt-but-there", "Objects are released without a receipt; they are still there.", without_receipt_kept)
 released("released-partly-covered", "Two objects are released against a receipt for one.", partly_covered)
