@@ -35,7 +35,6 @@ def lanes() -> dict[str, str | None]:
         "age": _tools("age", "age-keygen"),
         "ffmpeg": _tools("ffmpeg", "ffprobe"),
         "openssl": _tools("openssl"),
-        "node": _tools("node"),
         "sounds": _tools("espeak-ng", "sox"),
         "sound-room": _tools("pulseaudio"),
         "systemd": _tools("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),

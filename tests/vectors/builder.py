@@ -82,7 +82,8 @@ class Bundle:
         if self.error:
             return {"error": True}
         opened = self.identity is not None
-        how = Circumstances(self.witnessed, self.unvouched, self.extract, self._sees_recordings(), opened)
+        lines = self.extract or self.repeat is not None or any(device.size for device in self.devices.values())
+        how = Circumstances(self.witnessed, self.unvouched, self.extract, self._sees_recordings(), opened, lines)
         axes, rules = verdicts({code for code, _, _ in self.findings}, how)
         listed = [{"code": code, "device": device, "where": where} for code, device, where in sorted(self.findings)]
         return {"axes": axes, "rules": rules, "findings": listed}

@@ -43,13 +43,15 @@ class Circumstances:
     extract: bool
     recordings: bool
     identity: bool
+    lines: bool
+    """Some line holds."""
 
 
 def verdicts(codes: set[str], how: Circumstances) -> tuple[dict[str, str], dict[str, str]]:
     """Axes and rules."""
     meanings = table()
     unknown: set[str] = set(ALWAYS_UNKNOWN)
-    if codes & BREAKING:
+    if codes & BREAKING or not how.lines:
         unknown |= set(AXES)
     if not how.witnessed:
         unknown |= {"completeness"} | ({"integrity", "provenance"} if how.extract else set())
