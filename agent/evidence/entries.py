@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from agent.errors import UnknownTypeError
+from agent.errors import FormatError, UnknownTypeError
 from agent.evidence.documents import ActionKind, Stage
 from agent.evidence.encoding import Json
 from agent.evidence.shapes import (
@@ -474,6 +474,10 @@ def load_entry(payload: dict[str, Json]) -> Entry:
         body = Unknown(envelope.type, envelope.body)
     else:
         raise UnknownTypeError(f"unknown entry type {envelope.type[:64]!r}")
+    for ref in objects_of(body):
+        # Sealed or a document is a matter of the entry's type: else footage called a document would escape sealing.
+        if ref.form != ("jws" if isinstance(body, Adopted | ReceiptEntry) else "age"):
+            raise FormatError(f"an object of form {ref.form} has no place in {envelope.type}")
     return Entry(envelope.seq, envelope.prev, envelope.device, envelope.time, body)
 
 

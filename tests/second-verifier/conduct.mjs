@@ -53,7 +53,10 @@ function judgeParticulars(evidence, { id, open, gaps, isUnfinished }) {
   const { action, stage, matter, particulars: ref } = open.body;
   if ([action, stage, matter, ref].includes(null)) evidence.findAtEntry('PARTICULARS_MISSING', open.index);
   const particulars = readParticulars(open, evidence);
-  if (particulars === null) return;
+  if (particulars === null) {
+    evidence.report.cannotJudge('R10', 'R13.2', 'R13.3');
+    return;
+  }
   const { assignment } = particulars;
   if (differs(open, assignment)) evidence.findAtEntry('PARTICULARS_DIFFER', open.index);
   if (assignment === null) return;

@@ -44,5 +44,5 @@ export function readParticulars(line, evidence) {
   const bytes = evidence.objects.readAs(ref);
   const content = bytes && open(bytes, evidence.asked.identity);
   const value = content ? parseStrict(content) : undefined;
-  return Particulars(value) ? value : null;
+  return Particulars(value) && value.device === evidence.device ? value : null;
 }

@@ -1,6 +1,6 @@
 // The tables of entry types: what stands in a line, and in the body of each type.
 import {
-  ActionKind, Count, Digest, Flag, FormatVersion, Key, Micros, Name, ObjectRef, Recipient, RecordingId, Signed, Stage, StopReason, Text, Word,
+  ActionKind, Count, Digest, Flag, FormatVersion, Key, Micros, DocumentRef, Name, SealedRef, Recipient, RecordingId, Signed, Stage, StopReason, Text, Word,
   dictionary, list, nullable, oneOf, pattern, shape, text,
 } from './shapes.mjs';
 import { isObject } from './json.mjs';
@@ -44,7 +44,7 @@ const BODIES = {
     seal: oneOf('age-v1-x25519'),
     hardware: dictionary(Word, Word),
   },
-  adopted: { document: oneOf('profile', 'policy'), version: Count, object: ObjectRef },
+  adopted: { document: oneOf('profile', 'policy'), version: Count, object: DocumentRef },
   epoch: { key: Key, reason: oneOf('recording_begin', 'recording_end', 'lines') },
   self_test: { results: dictionary(Word, Text) },
   refused: { rule: Text, reason: Text, interlock: nullable(Interlock) },
@@ -68,7 +68,7 @@ const BODIES = {
     action: nullable(ActionKind),
     stage: nullable(Stage),
     matter: nullable(Name),
-    particulars: nullable(ObjectRef),
+    particulars: nullable(SealedRef),
     recipients: list(Recipient),
     interlock: Interlock,
     video: nullable(VideoFormat),
@@ -77,7 +77,7 @@ const BODIES = {
   segment: {
     recording: RecordingId,
     index: Count,
-    object: ObjectRef,
+    object: SealedRef,
     start_us: Micros,
     duration_us: Micros,
     first_frame_us: nullable(Micros),
@@ -85,8 +85,8 @@ const BODIES = {
     recovered: Flag,
   },
   mark: { recording: RecordingId, kind: oneOf('moment', 'site_sign', 'site_spoken'), at_us: Micros },
-  photo: { recording: RecordingId, object: ObjectRef, at_us: Micros, captured_us: Micros },
-  telemetry: { recording: RecordingId, object: ObjectRef, start_us: Micros, end_us: Micros, samples: Count },
+  photo: { recording: RecordingId, object: SealedRef, at_us: Micros, captured_us: Micros },
+  telemetry: { recording: RecordingId, object: SealedRef, start_us: Micros, end_us: Micros, samples: Count },
   gap: {
     recording: RecordingId,
     cause: oneOf('power_cut', 'camera', 'microphone', 'storage', 'overload', 'encoder'),
@@ -98,7 +98,7 @@ const BODIES = {
   clock: { step_us: Signed, before: Text, after: Text },
   health: { free_bytes: Count, battery_percent: nullable(Count), minutes_left: nullable(Count) },
   docked: { state: oneOf('in', 'out'), dock: nullable(Name) },
-  receipt: { dock: Name, object: ObjectRef, ledger_size: Count },
+  receipt: { dock: Name, object: DocumentRef, ledger_size: Count },
   released: { receipt: Digest, objects: list(Digest), bytes: Count },
   witnessed: { note: text(8192) },
   heartbeat: { state: Text },

@@ -39,3 +39,5 @@ export const StopReason = oneOf(
 );
 
 export const ObjectRef = shape({ digest: Digest, size: Count, form: oneOf('age', 'jws') });
+export const SealedRef = shape({ digest: Digest, size: Count, form: oneOf('age') });
+export const DocumentRef = shape({ digest: Digest, size: Count, form: oneOf('jws') });

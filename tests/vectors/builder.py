@@ -43,6 +43,8 @@ class Bundle:
     unvouched: bool = False
     recordings: bool | None = None
     """Whether a recording is seen; None: looked up."""
+    untold: bool = False
+    """The particulars of some recording cannot be read, though there is a key."""
     extract: bool = False
     error: bool = False
     repeat: dict[str, int] | None = None
@@ -83,7 +85,8 @@ class Bundle:
             return {"error": True}
         opened = self.identity is not None
         lines = self.extract or self.repeat is not None or any(device.size for device in self.devices.values())
-        how = Circumstances(self.witnessed, self.unvouched, self.extract, self._sees_recordings(), opened, lines)
+        told = opened and not self.untold
+        how = Circumstances(self.witnessed, self.unvouched, self.extract, self._sees_recordings(), told, lines)
         axes, rules = verdicts({code for code, _, _ in self.findings}, how)
         listed = [{"code": code, "device": device, "where": where} for code, device, where in sorted(self.findings)]
         return {"axes": axes, "rules": rules, "findings": listed}

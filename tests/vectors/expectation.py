@@ -43,6 +43,7 @@ class Circumstances:
     extract: bool
     recordings: bool
     identity: bool
+    """There is a key, and the particulars of every recording were read with it."""
     lines: bool
     """Some line holds."""
 

@@ -264,8 +264,37 @@ def said(name: str, about: str, make: Callable[[Recorder, Recording], Any], *cod
 
         brief(b, change)
         b.with_identity()
+        b.untold = "CONTENT_MISMATCH" in codes
 
     scenario(name, about)(build)
+
+
+@scenario("particulars-not-for-identity", "The particulars are sealed for others: restricted content cannot be ruled out.")
+def particulars_not_for_identity(b: Bundle) -> None:
+    def change(d: Recorder) -> None:
+        r = d.recording("first")
+        d.notice(r)
+        ref = d.seal("particulars for others", compact(d.particulars(r)), [d.agency.stranger, d.agency.escrow])
+        d.open(r, particulars=ref)
+        b.expect("CONTENT_UNREADABLE", place_of(ref))
+        d.segment(r)
+        d.mark(r)
+        d.close(r)
+
+    brief(b, change)
+    b.with_identity()
+    b.untold = True
+
+
+@scenario("segment-as-document", "A segment is entered as a document, which nobody would ask to be sealed.")
+def segment_as_document(b: Bundle) -> None:
+    def change(d: Recorder) -> None:
+        r = d.recording("third")
+        d.notice(r)
+        d.open(r)
+        b.expect("LINE_MALFORMED", d.segment(r, object=r.objects[0] | {"form": "jws"}))
+
+    small(b, change)
 
 
 def unassigned(d: Recorder, r: Recording) -> dict[str, Any]:

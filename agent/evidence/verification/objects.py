@@ -88,6 +88,7 @@ class Objects:
         for code, detail in checked.faults:
             case.find(code, f"object {named.ref.digest}", f"entry {named.seq}{': ' if detail else ''}{detail}")
         if checked.particulars is not None and named.entry is not None and named.recording is not None:
+            case.book.tell_recording(named.recording)
             self._conduct.particulars(named.entry, checked.particulars, case.book.is_interrupted(named.recording))
 
     def _find_unlisted(self) -> None:

@@ -39,7 +39,7 @@ _ALL: Final = (
 _NOT_WITNESSED: Final = ("尚无见证，末尾是否被删无法判断", "not witnessed yet: a cut end would not show")
 _NO_SOURCE: Final = ("无可信时间源且未经见证", "no trusted time source, and no witness yet")
 _NO_WORD: Final = ("单段移交包未经见证", "the extract stands by a witness's word, and has none")
-_NEEDS_KEY: Final = ("要素已封存，需要私钥方可判断", "the particulars are sealed: judged only with a key")
+_NEEDS_KEY: Final = ("要素已封存，未能全部打开", "particulars are sealed and not all were read: that takes a key")
 _NOT_IN_LEDGER: Final = ("不在账本中，须查案卷与档案库", "not in the ledger: ask the dossier and the archive")
 
 
@@ -174,7 +174,7 @@ def _say_unknown(case: Case, witnesses: Witnesses, clocks: Clocks) -> None:
             case.unknown(Axis.PROVENANCE, *_NO_WORD)
     if clocks.last_without_source is not None and clocks.last_without_source >= covered:
         case.unknown(Axis.TIME, *_NO_SOURCE)
-    if case.facts.recordings and case.question.identity is None:
+    if case.book.has_untold():
         for rule in ("R10", "R13.2", "R13.3"):
             case.unknown(rule, *_NEEDS_KEY)
     for rule in ("R17", "R18"):

@@ -26,7 +26,7 @@ CREATE TABLE receipt (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE witness (size INT, time_us INT);
 CREATE TABLE boot (seq INT PRIMARY KEY, utc_us INT, from_us INT, until_us INT, serial TEXT);
 CREATE TABLE notice (recording TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID;
-CREATE TABLE recording (id TEXT PRIMARY KEY, interrupted INT DEFAULT 1) WITHOUT ROWID;
+CREATE TABLE recording (id TEXT PRIMARY KEY, interrupted INT DEFAULT 1, told INT DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE matter (name TEXT PRIMARY KEY, recording TEXT) WITHOUT ROWID;
 CREATE TABLE unlisted (name BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (officer TEXT, device TEXT, seq INT, from_us INT, until_us INT);
@@ -222,6 +222,14 @@ class Workbook:
         """Whether a recording has a gap or no end."""
         found = self._db.execute("SELECT interrupted FROM recording WHERE id = ?", (recording,)).fetchone()
         return found is None or bool(found[0])
+
+    def tell_recording(self, recording: str) -> None:
+        """The particulars of a recording have been read."""
+        self._db.execute("UPDATE recording SET told = 1 WHERE id = ?", (recording,))
+
+    def has_untold(self) -> bool:
+        """Whether the particulars of some recording have not been read."""
+        return self._db.execute("SELECT 1 FROM recording WHERE told = 0 LIMIT 1").fetchone() is not None
 
     def last_of_matter(self, matter: str, recording: str) -> str | None:
         """The recording of the same matter before this one, which takes its place."""
