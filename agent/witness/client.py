@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from agent.errors import DisputedError, FormatError, WitnessError
 from agent.evidence import jws
-from agent.evidence.checkpoint import MAX_NOTE_BYTES, find_cosignature, open_note, with_signatures
+from agent.evidence.checkpoint import MAX_NOTE_BYTES, NoteSignature, find_cosignature, open_note, with_signatures
 from agent.evidence.entries import Boot, Epoch, load_entry
 from agent.evidence.folder import EvidenceFolder, open_regular, read_regular
 from agent.evidence.merkle import LeafNodes, Nodes, consistency_proof, leaf_hash, root_at
@@ -135,10 +135,16 @@ class _Asking:
             raise WitnessError(f"the answer of {self._target.name} does not verify: {error}") from error
         if found is None:
             raise WitnessError(f"the answer of {self._target.name} holds no cosignature under its known key")
+        return self._add(found)
+
+    def _add(self, found: NoteSignature) -> bytes:
         cosigned = with_signatures(self._offer.note, [found])
-        if found not in open_note(cosigned).signatures:
-            raise WitnessError(f"{self._target.name} has cosigned, but the note has no room or holds an earlier one")
-        return cosigned
+        try:
+            if find_cosignature(open_note(cosigned), self._target.name, self._target.key) is not None:
+                return cosigned  # with this cosignature, or with an earlier one that it bore already
+        except FormatError as error:
+            raise WitnessError(f"the note bears a false line of {self._target.name}: {error}") from error
+        raise WitnessError(f"{self._target.name} has cosigned, but the note has no room for one more line")
 
     def _error(self, what: str, reply: Reply) -> WitnessError:
         return WitnessError(f"{self._target.name} {what}: {reply.status} {reply.reason}")
@@ -178,7 +184,7 @@ def poster(url: str) -> Post:
         try:
             return _exchange(link, prefix + path, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise WitnessError(f"the witness at {url} does not answer: {error or type(error).__name__}") from error
+            raise WitnessError(f"the witness at {url} does not answer: {str(error) or type(error).__name__}") from error
         finally:
             link.close()
 
