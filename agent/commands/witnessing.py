@@ -130,8 +130,8 @@ def _ask(arguments: argparse.Namespace) -> int:
     else:
         for one in done:
             print(f"{one['path']}: {one['size']} 行已见证 lines cosigned, {_moment(one['cosigned_at'])} UTC")
-    for error in failed[1:]:
-        print(f"{error.code}: {error}", file=sys.stderr)
+    for other in failed[1:]:
+        print(f"{other.code}: {other}", file=sys.stderr)
     if failed:
         raise failed[0]
     return 0

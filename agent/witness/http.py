@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final
@@ -105,10 +106,14 @@ class WitnessServer:
         reports.handlers, reports.propagate = [_Forward()], False
         reports.setLevel(logging.WARNING)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # waiting a moment for a thread is no news
+        host, _, port = listen.rpartition(":")
+        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
         try:
+            door = socket.create_server((host.strip("[]"), int(port)), family=family, backlog=CONNECTIONS)
+            self.port = int(door.getsockname()[1])
             self._server = create_server(
                 app,
-                listen=listen,
+                sockets=[door],
                 ident=None,
                 threads=THREADS,
                 connection_limit=CONNECTIONS,
@@ -122,11 +127,6 @@ class WitnessServer:
             )
         except (OSError, ValueError, OverflowError) as error:
             raise ConfigError(f"witness.listen = {listen!r}: cannot listen there: {error}") from error
-
-    @property
-    def port(self) -> int:
-        """The port that it listens at."""
-        return int(self._server.effective_port)
 
     def run(self) -> None:
         """Serves; when it ends, requests under way have been answered, for up to five seconds."""
