@@ -150,7 +150,7 @@ class Agency:
         return self.register.view()
 
     def trust(self, view: View) -> TrustBundle:
-        """What verifiers get. Keys of a lost dock or removed witness do not count; a retired dock's receipts stay good."""
+        """What verifiers get. A lost dock's or removed witness's keys no longer count; a retired dock's stay good."""
         docks = [TrustedDock(row.id, row.receipt_key, row.witness_key) for row in view.docks() if row.state != "lost"]
         return TrustBundle(
             v=1,

@@ -319,7 +319,7 @@ def _publish(groups: argparse._SubParsersAction[Parser]) -> None:
         _group(groups, "trust", "信任文件 trust"),
         "export",
         commands.trust_export,
-        "写出核验者所需的公开信任文件。\nWrites what a verifier needs: root, CRL, document keys, docks, witnesses. Public.",
+        "写出核验者所需的公开信任文件。\nWhat a verifier needs: root, CRL, keys, docks, witnesses. Public.",
         "trust export --out trust.json",
     )
     trust.add_argument("--out", type=Path, metavar="FILE", help="默认输出到屏幕 default: standard output")

@@ -153,9 +153,9 @@ class Change(View):
         _checked(row)
         if not _is_key(key):
             raise UsageError(f"{key} is not an Ed25519 public key in base64url")
-        if any(other.key == key for other in self.witnesses() if other.state == "active" and other.id != witness):
-            # A cosignature does not say the witness's name, so one key under two names would count twice.
-            raise RegisterError("another witness has this key; each needs its own")
+        # A cosignature does not sign its witness's name, so one key under two names would count twice.
+        if key in {one.key for one in self.witnesses() if one.id != witness} | {one.witness_key for one in self.docks()}:
+            raise RegisterError("another witness or dock has this key; each needs its own")
         if former is None:
             self._insert(row)
         else:
