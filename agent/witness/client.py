@@ -194,18 +194,23 @@ def poster(url: str) -> Post:
 def _exchange(link: http.client.HTTPConnection, path: str, body: bytes) -> Reply:
     link.connect()
     # A witness that sends one byte now and then keeps within every single time limit; so there is one for the whole.
-    watch = threading.Timer(WHOLE_SECONDS, _cut, [link.sock])
+    late = threading.Event()
+    watch = threading.Timer(WHOLE_SECONDS, _cut, [link.sock, late])
     watch.daemon = True
     watch.start()
     try:
         link.request("POST", path, body, {"Content-Type": "text/plain; charset=utf-8"})
         response = link.getresponse()
-        return Reply(response.status, response.read(MAX_ANSWER_BYTES))
+        reply = Reply(response.status, response.read(MAX_ANSWER_BYTES))
     finally:
         watch.cancel()
+    if late.is_set():  # what was cut can look like a short answer
+        raise TimeoutError(f"not within {WHOLE_SECONDS:g} s")
+    return reply
 
 
-def _cut(connection: socket.socket) -> None:
+def _cut(connection: socket.socket, late: threading.Event) -> None:
+    late.set()
     with suppress(OSError):  # it is closed already
         connection.shutdown(socket.SHUT_RDWR)
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from samples import Enrolled
 from witness_rig import KEY, NAME, Bench, Ledger
@@ -175,6 +175,7 @@ def test_a_true_request_with_bytes_changed_is_refused_without_a_fault(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2000), st.integers(0, 255))
+@example(12, 7)  # a version of X.509 that there is not: the library has an error of its own kind for it
 def test_a_certificate_with_bytes_changed_is_refused_without_a_fault(
     shared: tuple[Bench, Ledger], at: int, value: int
 ) -> None:
