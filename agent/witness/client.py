@@ -99,6 +99,9 @@ class _Asking:
             elif reply.status == 409 and not told_size:
                 told_size = True
                 old = self._told(reply)
+            elif reply.status == 403 and told_keys:
+                # It has taken the boot line, so the device is right, and yet the key is none that it can accept here.
+                raise DisputedError(f"{self._target.name} knows later keys of this ledger: {reply.reason}")
             else:
                 return self._take(reply)
 

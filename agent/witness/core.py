@@ -96,8 +96,11 @@ class WitnessCore:
         signed = self._signed(request.note, ledger, parts[0])
         if isinstance(signed, Answer):
             return signed
+        in_force = ledger.keys.in_force(signed.signer, point.size)
         if ledger.last is not None:
-            self._watch(ledger.last, signed)
+            self._watch(ledger.last, signed, in_force)
+        if not in_force and (ledger.last is None or point.size >= ledger.last.size):
+            return _say(403, "the key that signed the checkpoint was replaced before that size")
         if request.old > point.size:
             return _say(400, "the old size is larger than the checkpoint")
         size, root = (ledger.last.size, bytes.fromhex(ledger.last.root)) if ledger.last else (0, EMPTY_ROOT)
@@ -136,13 +139,15 @@ class WitnessCore:
 
     # -- what is refused --------------------------------------------------------------------------------------------
 
-    def _watch(self, last: Remembered, signed: _Signed) -> None:
+    def _watch(self, last: Remembered, signed: _Signed, in_force: bool) -> None:
         """A signed checkpoint tells something by its size and root alone, whatever the rest of the request is."""
         point = signed.point
         if point.size < last.size:
             self._alarm("rollback", last, signed)
         elif point.size == last.size and point.root.hex() != last.root:
             self._alarm("fork", last, signed)
+        elif point.size > last.size and not in_force:
+            self._alarm("inconsistent", last, signed)
 
     def _alarm(self, kind: AlarmKind, last: Remembered, signed: _Signed) -> None:
         alarm = Alarm(1, kind, last.origin, self._clock(), last.note, signed.note.decode())
@@ -194,8 +199,7 @@ class WitnessCore:
             raise TrustError("the device's identity certificate is revoked")
         origin = origin_of(identity.agency, identity.device)
         ledger = self._ledgers.setdefault(origin, _Ledger())
-        if not ledger.keys.is_past(line.entry.seq):
-            ledger.keys.learn_boot(line.entry.seq, key, serial)
+        ledger.keys.learn_boot(line.entry.seq, key, serial)
         return origin
 
     def _learn_epoch(self, line: KeyLine, key: bytes, before: str) -> str:
@@ -203,12 +207,12 @@ class WitnessCore:
         seq, device = line.entry.seq, line.entry.device
         mine = {o: one.keys for o, one in self._ledgers.items() if (o == before if before else _is_of(o, device))}
         for origin, keys in mine.items():
-            if keys.knows(line.token.kid) and not keys.is_past(seq):
+            if keys.knows(line.token.kid):
                 keys.learn_epoch(line.token, seq, key)
                 return origin
         for origin, keys in mine.items():
             if keys.is_past(seq) or keys.holds(seq, key):
-                return origin
+                return origin  # nothing depends on it any more: an honest device sends it with the others
         raise SignatureError(f"line {seq} is signed by a key that is not known here; begin with a boot line")
 
     # -- what anybody may ask ---------------------------------------------------------------------------------------

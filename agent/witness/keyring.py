@@ -7,18 +7,19 @@ by a candidate, says which candidate was real.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 from agent.errors import SignatureError
 from agent.evidence import jws
 from agent.evidence.checkpoint import NoteSignature, SignedNote, check_ledger_signature
 from agent.evidence.jws import Jws
 
-MAX_CANDIDATES: Final = 512
-"""Of each of the two kinds: those that go back to the key of the last cosigned checkpoint, and the others."""
+_Pool = Literal["known", "rival", "past"]
+_LIMITS: Final[dict[_Pool, int]] = {"known": 512, "rival": 512, "past": 64}
+MAX_CANDIDATES: Final = sum(_LIMITS.values())
 
 _Id = tuple[int, bytes]
 _kid = lru_cache(maxsize=4096)(jws.thumbprint)
@@ -42,19 +43,18 @@ class Candidate:
         """Line and key: a forged line that names a true key is a candidate of its own and changes nothing about it."""
         return self.seq, self.key
 
-    def may_sign(self, size: int) -> bool:
-        """Whether it can be the key in force after ``size`` lines."""
-        return self.seq < size and (self.until is None or size <= self.until)
-
 
 class KeyRing:
-    """The candidates of one ledger, bounded."""
+    """The candidates of one ledger, bounded in three pools, so that none can push out those of another.
+
+    *Known* ones go back to the key of the last cosigned checkpoint. *Past* ones are named before that key: they sign
+    nothing that is cosigned any more, but show whose word a ledger that was rolled back is. The rest are *rivals*.
+    """
 
     def __init__(self, remembered: Candidate | None = None) -> None:
         """``remembered``: the key that signed the last cosigned checkpoint."""
         self._held: dict[_Id, Candidate] = {}
         self._known: set[_Id] = set()
-        """Those that go back to the key of the last cosigned checkpoint: no ``boot`` can push them out."""
         self._floor = -1
         if remembered is not None:
             self.settle(remembered)
@@ -73,6 +73,11 @@ class KeyRing:
     def knows(self, kid: str) -> bool:
         """Whether a candidate has this thumbprint."""
         return any(_kid(one.key) == kid for one in self._held.values())
+
+    def in_force(self, candidate: Candidate, size: int) -> bool:
+        """Whether the candidate may be the key in force after ``size`` lines."""
+        past = self.is_past(candidate.seq)
+        return candidate.seq < size and not past and (candidate.until is None or size <= candidate.until)
 
     def learn_boot(self, seq: int, key: bytes, certificate: int) -> None:
         """The key that a ``boot`` line names; the caller has checked its signature and certificate."""
@@ -94,27 +99,37 @@ class KeyRing:
         self._held[candidate.id] = former or candidate
         if candidate.parent in self._known:
             self._known.add(candidate.id)
-        known = candidate.id in self._known
-        rivals = [one for one in self._held if (one in self._known) == known]
-        for one in rivals[: max(0, len(rivals) - MAX_CANDIDATES)]:
+        self._trim(self._pool(candidate))
+
+    def _pool(self, candidate: Candidate) -> _Pool:
+        if self.is_past(candidate.seq):
+            return "past"
+        return "known" if candidate.id in self._known else "rival"
+
+    def _trim(self, pool: _Pool) -> None:
+        """Drops those learned first."""
+        inside = [one.id for one in self._held.values() if self._pool(one) == pool]
+        for one in inside[: max(0, len(inside) - _LIMITS[pool])]:
             del self._held[one]
             self._known.discard(one)
 
-    def signers(self, note: SignedNote) -> Iterator[tuple[Candidate, NoteSignature]]:
-        """The candidates that signed this checkpoint and may have; those that go back to a cosigned one come first."""
-        for one in sorted(self._held.values(), key=lambda one: (one.id not in self._known, -one.seq)):
-            if one.may_sign(note.checkpoint.size):
-                try:
-                    yield one, check_ledger_signature(note, one.key)
-                except SignatureError:
-                    continue  # key ids have four bytes and can be made to collide: what verifies counts
+    def signers(self, note: SignedNote) -> list[tuple[Candidate, NoteSignature]]:
+        """The candidates named below the note's size that signed it, whether in force or not; the likeliest first."""
+        size = note.checkpoint.size
+        found = []
+        for one in (one for one in self._held.values() if one.seq < size):
+            # Key ids have four bytes and can be made to collide: what verifies counts, not what is named.
+            with suppress(SignatureError):
+                found.append((one, check_ledger_signature(note, one.key)))
+        return sorted(found, key=lambda pair: (not self.in_force(pair[0], size), pair[0].id not in self._known))
 
     def settle(self, signer: Candidate) -> None:
-        """A checkpoint that this key signed is remembered now: what stands before its line is dropped."""
-        kept = {one.id: one for one in self._held.values() if one.seq >= signer.seq}
-        self._held = kept | {signer.id: replace(kept.get(signer.id, signer), parent=None)}
+        """A checkpoint that this key signed is remembered now: what stands before its line is past."""
+        self._held[signer.id] = replace(self._held.get(signer.id, signer), parent=None)
         self._floor = signer.seq
         self._known = {signer.id}
         for one in sorted(self._held.values(), key=lambda one: one.seq):
             if one.parent in self._known:
                 self._known.add(one.id)
+        for pool in _LIMITS:
+            self._trim(pool)

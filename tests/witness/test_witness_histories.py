@@ -48,36 +48,49 @@ class History:
         return self.ledgers[-1]
 
     def step(self, what: str, number: int) -> None:
-        match what:
-            case "grow":
-                self.now.grow(number % 4 + 1, f"{number}")
-            case "epoch":
-                self.now.epoch()
-            case "boot":
-                self.now.boot()
-            case "fork":
-                self.marks += 1
-                self.ledgers.append(self.now.copy().grow(number % 3, f"fork {self.marks}"))
-            case "roll back":
-                self.ledgers.append(self.now.rolled_back(2 + number % (self.now.size - 1)).boot())
-            case "switch":
-                self.ledgers.append(self.ledgers.pop(number % len(self.ledgers)))
-            case "restart":
-                self.bench.again()
-            case "keys":
-                self.bench.core.add_keys(self.now.keys_body())
-            case "offer":
-                self.bench.core.add_keys(self.now.keys_body())
-                self.send(self.now.body(self.known()), self.now.copy())
-            case "offer stale":
-                self.send(self.now.body(number % (self.now.size + 2)), self.now.copy())
-            case "lie":
-                other = self.ledgers[number % len(self.ledgers)]
-                old = min(self.known(), other.size)
-                proof = consistency_proof(other.offer().nodes, old, other.size)
-                self.send(dump_checkpoint(self.known(), proof, self.now.note()), self.now.copy())
-            case _ if self.sent:
-                self.send(*self.sent[number % len(self.sent)])
+        getattr(self, "_" + what.replace(" ", "_"))(number)
+
+    def _grow(self, number: int) -> None:
+        self.now.grow(number % 4 + 1, f"{number}")
+
+    def _epoch(self, _number: int) -> None:
+        self.now.epoch()
+
+    def _boot(self, _number: int) -> None:
+        self.now.boot()
+
+    def _fork(self, number: int) -> None:
+        self.marks += 1
+        self.ledgers.append(self.now.copy().grow(number % 3, f"fork {self.marks}"))
+
+    def _roll_back(self, number: int) -> None:
+        self.ledgers.append(self.now.rolled_back(2 + number % (self.now.size - 1)).boot())
+
+    def _switch(self, number: int) -> None:
+        self.ledgers.append(self.ledgers.pop(number % len(self.ledgers)))
+
+    def _restart(self, _number: int) -> None:
+        self.bench.again()
+
+    def _keys(self, _number: int) -> None:
+        self.bench.core.add_keys(self.now.keys_body())
+
+    def _offer(self, _number: int) -> None:
+        self.bench.core.add_keys(self.now.keys_body())
+        self.send(self.now.body(self.known()), self.now.copy())
+
+    def _offer_stale(self, number: int) -> None:
+        self.send(self.now.body(number % (self.now.size + 2)), self.now.copy())
+
+    def _lie(self, number: int) -> None:
+        other = self.ledgers[number % len(self.ledgers)]
+        old = min(self.known(), other.size)
+        proof = consistency_proof(other.offer().nodes, old, other.size)
+        self.send(dump_checkpoint(self.known(), proof, self.now.note()), self.now.copy())
+
+    def _replay(self, number: int) -> None:
+        if self.sent:
+            self.send(*self.sent[number % len(self.sent)])
 
     def known(self) -> int:
         return self.cosigned[-1][0] if self.cosigned else 0
@@ -99,7 +112,7 @@ class History:
 def test_no_history_makes_it_cosign_two_checkpoints_that_are_not_of_one_ledger(
     enrolled: Enrolled, steps: list[tuple[str, int]]
 ) -> None:
-    """Growth, forks, rollbacks, replays, lies about sizes and proofs, restarts: what was cosigned is one growing tree."""
+    """Forks, rollbacks, replays, lies about sizes and proofs, restarts: what was cosigned is one growing tree."""
     with tempfile.TemporaryDirectory() as folder:
         history = History(enrolled, Path(folder) / "w")
         for what, number in steps:
