@@ -162,10 +162,14 @@ def _witness(groups: argparse._SubParsersAction[Parser]) -> None:
         commands.witness_add,
         "登记见证方：其见证从此计入。编号与公钥由 recorder witness key 给出。\n"
         "Adds a witness: its cosignatures count from now on. Id and key come from its `recorder witness key`.",
-        "witness add witness.example/w1 --key 43-characters",
+        "witness add witness.example/w1 --key=43-characters",
     )
     parser.add_argument("witness", metavar="ID", help="编号，无空格与加号 its name; no spaces, no plus sign")
-    parser.add_argument("--key", required=True, help="公钥 public key, Ed25519, base64url, 43 characters")
+    parser.add_argument(
+        "--key",
+        required=True,
+        help="公钥，用等号相连 public key, base64url; write --key=KEY, for it may begin with a hyphen",
+    )
     remove = _command(
         group,
         "remove",

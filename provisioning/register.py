@@ -154,7 +154,8 @@ class Change(View):
         if not _is_key(key):
             raise UsageError(f"{key} is not an Ed25519 public key in base64url")
         # A cosignature does not sign its witness's name, so one key under two names would count twice.
-        if key in {one.key for one in self.witnesses() if one.id != witness} | {one.witness_key for one in self.docks()}:
+        others = {one.key for one in self.witnesses() if one.id != witness}
+        if key in others | {one.witness_key for one in self.docks()}:
             raise RegisterError("another witness or dock has this key; each needs its own")
         if former is None:
             self._insert(row)

@@ -56,7 +56,8 @@ def _key(arguments: argparse.Namespace) -> int:
         print_json({"id": settings.id, "key": b64url(public), "vkey": verifier_key(settings.id, public)})
     else:
         print(f"编号 id    {settings.id}\n公钥 key   {b64url(public)}\nvkey      {verifier_key(settings.id, public)}")
-        print(f"  provision witness add {settings.id} --key {b64url(public)}")
+        # With the equals sign: one key in 64 begins with a hyphen, and would be taken for an option.
+        print(f"  provision witness add {settings.id} --key={b64url(public)}")
     return 0
 
 

@@ -92,7 +92,7 @@ def place(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     monkeypatch.setenv("PROVISION_AGENCY", str(tmp_path / "agency"))
     assert main(["witness", "key", "--config", str(found.config), "--json"]) == 0
     key = json.loads(capsys.readouterr().out)["key"]
-    assert provision(["witness", "add", NAME, "--key", key]) == 0
+    assert provision(["witness", "add", NAME, f"--key={key}"]) == 0
     assert provision(["trust", "export", "--out", str(found.trust)]) == 0
     capsys.readouterr()
     yield found
@@ -288,5 +288,5 @@ def test_the_key_is_printed_as_the_administrator_and_as_other_programs_take_it(
     main(["witness", "key", "--config", str(place.config)])
     text = capsys.readouterr().out
     (entry,) = [one for one in TrustBundle.from_json(place.trust.read_bytes()).witnesses if one.id == NAME]
-    assert f"provision witness add {NAME} --key {entry.key}" in text and f"{NAME}+" in text
+    assert f"provision witness add {NAME} --key={entry.key}" in text and f"{NAME}+" in text
     assert len(from_b64url(entry.key)) == 32
