@@ -65,9 +65,10 @@ class Asker:
         targets: Sequence[Target],
         post: Callable[[News], bool],
         attempt: Callable[[Target, Offer, int], bytes] = ask,
-        first_pause_seconds: float = FIRST_PAUSE_SECONDS,
+        first_pause_seconds: float | None = None,
     ) -> None:
-        self._targets, self._post, self._attempt, self._pause = targets, post, attempt, first_pause_seconds
+        self._targets, self._post, self._attempt = targets, post, attempt
+        self._pause = FIRST_PAUSE_SECONDS if first_pause_seconds is None else first_pause_seconds
         self._waiting: dict[tuple[str, str], _Task] = {}
         self._sizes: dict[tuple[str, str], int] = {}
         self._change = threading.Condition()
