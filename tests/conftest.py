@@ -22,7 +22,15 @@ RUN_BY_RIG = "test_rigs.py"
 """Starts other lanes inside their rigs; what it runs there is skipped outside, and rightly so."""
 
 
-SLOW = ("hardware/test_rigs", "custody/", "dock/", "provisioning/", "system/test_durable", "recorder/test_daemon")
+SLOW = (
+    "hardware/test_rigs",
+    "custody/",
+    "dock/",
+    "provisioning/",
+    "system/test_durable",
+    "recorder/test_daemon",
+    "witness/test_witness_process",
+)
 """Real processes, brokers, disks and rigs: everything that `make check` leaves to `make test`."""
 
 
