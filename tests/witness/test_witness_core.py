@@ -352,3 +352,34 @@ def test_two_agencies_with_devices_of_one_name_are_kept_apart(bench: Bench, ledg
         assert bench.core.add_keys(one.epoch().lines[-1] + b"\n").body.startswith(origin.encode())
     note = sign_checkpoint(Checkpoint(ORIGIN, second.size, second.root()), second.writer.epoch_key)
     assert bench.core.add_checkpoint(dump_checkpoint(0, [], note)).status == 403
+
+
+def test_a_thief_who_signs_the_devices_own_growth_is_seen_and_the_next_boot_ends_it(
+    bench: Bench, ledger: Ledger
+) -> None:
+    """With the stolen identity key and the true lines he becomes the known key; the device is refused with an alarm."""
+    bench.offer(ledger, 0)
+    size = ledger.size
+    ledger.grow(3)
+    thief = LedgerWriter("er-1", ledger.size - 1)
+    line = thief.boot(ledger.enrolled.key("er-1"), TIME, **boot_fields(ledger.enrolled, 9))
+    assert bench.core.add_keys(line + b"\n").status == 200
+    note = sign_checkpoint(Checkpoint(ORIGIN, ledger.size, ledger.root()), thief.epoch_key)
+    body = ledger.body(size).partition(b"\n\n")[0] + b"\n\n" + note
+    assert bench.core.add_checkpoint(body).status == 200
+    size = ledger.size
+    assert bench.offer(ledger.grow(), size).status == 403
+    assert bench.kinds() == ["inconsistent"]
+    assert bench.offer(ledger.boot(), size).status == 200
+
+
+def test_a_flood_of_forged_boots_does_not_push_out_a_device_that_has_just_booted(bench: Bench, ledger: Ledger) -> None:
+    """It offers its checkpoint right after its keys: what came before them is what goes first."""
+    bench.offer(ledger, 0)
+    size = ledger.size
+    ledger.boot().grow()
+    fields = boot_fields(ledger.enrolled, 9)
+    for number in range(600):
+        line = LedgerWriter("er-1", size + number).boot(ledger.enrolled.key("er-1"), TIME, **fields)
+        assert bench.core.add_keys(line + b"\n").status == 200
+    assert bench.offer(ledger, size).status == 200
