@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from lanes import CI_LANES_WITHOUT, lanes
 from samples import Enrolled, enrol
@@ -69,3 +70,10 @@ def _missed(skipped: list[pytest.TestReport], passed: set[str]) -> set[str]:
 def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Enrolled]:
     """Agency ``sample``, devices er-1 and er-2, docks dock-1 and dock-2."""
     yield enrol(tmp_path_factory.mktemp("enrolled"))
+
+
+@pytest.fixture(autouse=True)
+def no_log_outlives_its_test() -> Iterator[None]:
+    """A command run by a test sets up logging on a captured stream, which is closed when the next test logs."""
+    yield
+    structlog.reset_defaults()
