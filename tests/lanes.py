@@ -39,6 +39,7 @@ def lanes() -> dict[str, str | None]:
         "sound-room": _tools("pulseaudio"),
         "systemd": _tools("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),
         "strace": _tools("strace"),
+        "node": _tools("node"),
         "alsa": _tools("aplay"),
         "chrony": _tools("chronyd"),
         "udev": _tools("udevadm"),

@@ -11,11 +11,12 @@ An archive is a folder of such folders, each named by its device.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import ObjectRef
@@ -66,7 +67,7 @@ def devices_of(path: Path) -> list[Path]:
     return [folder for folder in found if os.path.lexists(EvidenceFolder(folder).ledger)]
 
 
-def open_regular(path: Path) -> BinaryIO | None:
+def open_regular(path: Path) -> BufferedReader | None:
     """Opens a regular file of this very name for reading; None for anything else, or nothing, or no permission.
 
     A link could lead out of the evidence, and a pipe would never end: neither is evidence.
@@ -74,12 +75,12 @@ def open_regular(path: Path) -> BinaryIO | None:
     return _open_in(path.parent, path.name, 0)
 
 
-def open_object(folder: EvidenceFolder, ref: ObjectRef) -> BinaryIO | None:
+def open_object(folder: EvidenceFolder, ref: ObjectRef) -> BufferedReader | None:
     """Opens an object as ``open_regular`` does; None also when the folder of objects itself is a link."""
     return _open_in(folder.objects, ref.file_name, os.O_NOFOLLOW)
 
 
-def _open_in(folder: Path, name: str, follow: int) -> BinaryIO | None:
+def _open_in(folder: Path, name: str, follow: int) -> BufferedReader | None:
     try:
         place = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | follow)
     except (OSError, ValueError):
@@ -102,7 +103,7 @@ def read_regular(path: Path, limit: int) -> bytes | None:
     return _read(open_regular(path), limit)
 
 
-def _read(file: BinaryIO | None, limit: int) -> bytes | None:
+def _read(file: BufferedReader | None, limit: int) -> bytes | None:
     if file is None:
         return None
     with file:
@@ -111,6 +112,19 @@ def _read(file: BinaryIO | None, limit: int) -> bytes | None:
         except OSError:
             return None
     return data if len(data) <= limit else None
+
+
+def is_here(folder: EvidenceFolder, ref: ObjectRef) -> bool:
+    """Whether an object is there, whole, with its size and digest; reads it once."""
+    file = open_object(folder, ref)
+    if file is None:
+        return False
+    with file:
+        try:
+            whole = os.fstat(file.fileno()).st_size == ref.size
+            return whole and hashlib.file_digest(file, "sha256").hexdigest() == ref.digest
+        except OSError:
+            return False
 
 
 def read_document(folder: EvidenceFolder, ref: ObjectRef) -> bytes | None:

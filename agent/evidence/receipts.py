@@ -48,6 +48,8 @@ def read_receipt(token: bytes, trust: TrustBundle) -> Receipt:
     """Verifies and reads a receipt; raises ReceiptError unless the dock that it names signed it."""
     try:
         receipt = load_shape(Receipt, jws.verify(token, jws.RECEIPT_TYPE, trust.receipt_key).payload)
+        if len(receipt.objects) > MAX_OBJECTS:
+            raise FormatError(f"a receipt lists at most {MAX_OBJECTS} objects")
         signer = next((dock for dock in trust.docks if dock.id == receipt.dock), None)
         if signer is None:
             raise FormatError(f"{receipt.dock} is not a dock of this agency")

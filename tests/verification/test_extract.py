@@ -11,7 +11,7 @@ from bundle import DEVICE, Bundle, good
 from agent.errors import FormatError
 from agent.evidence import jws
 from agent.evidence.entries import load_entry
-from agent.evidence.extract import extract_recording
+from agent.evidence.extract import Proof, extract_recording, read_proof, write_proof
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.index import LedgerIndex, build_index
 from agent.evidence.verification.report import Report
@@ -70,11 +70,18 @@ def alter(path: Path, change: Callable[[bytes], bytes]) -> None:
     path.write_bytes(change(path.read_bytes()))
 
 
+def other_hash(proofs: bytes) -> bytes:
+    """The last line's path begins with another hash; everything is still spelled as it must be."""
+    *rows, last = proofs.splitlines(keepends=True)
+    proof = read_proof(last)
+    return b"".join(rows) + write_proof(Proof(proof.index, (bytes(32), *proof.path[1:])))
+
+
 ATTACKS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a line left out of the span": (lambda out: drop_line(out, 6), {"EXTRACT_INCOMPLETE"}),
     "the boot left out": (lambda out: drop_line(out, 0), {"EXTRACT_INCOMPLETE"}),
     "the end cut off": (lambda out: drop_line(out, -1), {"EXTRACT_INCOMPLETE"}),
-    "a proof altered": (lambda out: alter(out / "proofs", lambda data: data.replace(b"A", b"B")), {"PROOF_INVALID"}),
+    "a proof altered": (lambda out: alter(out / "proofs", other_hash), {"PROOF_INVALID"}),
     "a proof without its line": (
         lambda out: alter(out / "lines.jws", lambda data: b"".join(data.splitlines(True)[:-1])),
         {"EXTRACT_MALFORMED"},

@@ -184,7 +184,7 @@ def _hash_matches(folder: EvidenceFolder, ref: ObjectRef, progress: Progress) ->
         if os.fstat(file.fileno()).st_size != ref.size:
             return None
         try:
-            while count := file.readinto(block):  # type: ignore[attr-defined]
+            while count := file.readinto(block):
                 part = memoryview(block)[:count]
                 digest.update(part)
                 start = start or bytes(part[: HEADER_LIMIT + 64])

@@ -1,183 +1,288 @@
-"""The verdict as a page that a judge can read: one HTML file, nothing loaded from anywhere, no script, a drawn timeline.
+"""The report as one page for a judge: read on a screen or printed, and nothing in it is loaded from anywhere.
 
-Everything that comes from evidence is hostile until escaped: text enters only through ``_text``.
+Everything that comes from evidence is hostile until escaped: it enters only as text, through ``page_markup``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
-from html import escape
-from itertools import groupby
+import shlex
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any, Final
 
-from agent.evidence.verification.findings import AXIS_TEXT, RULES, STEPS, Axis
-from agent.evidence.verification.report import DeviceFacts, Event, Report, Timeline
+from agent.evidence.verification.findings import AXIS_TEXT, MEANINGS, RULES, STEPS, Axis
+from agent.evidence.verification.page_devices import devices_of
+from agent.evidence.verification.page_findings import abouts, findings_by_step, not_judged, sentence, total_of
+from agent.evidence.verification.page_markup import Child, Safe, both, clean, el, english, join, said, table
+from agent.evidence.verification.page_moments import iso_text, iso_us, length_text, number
+from agent.evidence.verification.page_texts import (
+    ABOUT,
+    AXIS_SENTENCES,
+    NOT_PROVED,
+    STEP_SENTENCES,
+    TITLE,
+    VERDICTS,
+)
+from agent.evidence.verification.report import Report, Verdict
 
-BEIJING: Final = timezone(timedelta(hours=8))
-MAX_DAYS: Final = 60
-"""Days of one device that are drawn, the newest; the rest is counted."""
-_WIDTH: Final = 720
-_LANES: Final = {
-    "recording": ("记录", "recording", "#1f5fa8"),
-    "notice": ("告知", "notice", "#2e7d32"),
-    "photo": ("拍照", "photo", "#1f5fa8"),
-    "mark": ("标记", "mark", "#6a6a6a"),
-    "gap": ("缺口", "gap", "#b00020"),
-    "refused": ("拒绝", "refused", "#b00020"),
-    "hazard": ("防爆标志", "hazard", "#b36b00"),
-    "boot": ("启动", "boot", "#6a6a6a"),
-    "clock": ("时钟", "clock", "#b36b00"),
-    "docked": ("入站", "docked", "#6a6a6a"),
-    "receipt": ("收据", "receipt", "#2e7d32"),
-    "witnessed": ("见证", "witnessed", "#2e7d32"),
-}
-_ABOUT: Final = {
-    "path": "所验证的目录 judged",
-    "software": "软件 software",
-    "agency": "单位编号 agency",
-    "agency_name": "单位 name",
-    "trust_sha256": "信任文件 SHA-256 of the trust file",
-    "with_identity": "使用私钥 with a key",
-    "accept_simulated": "接受模拟硬件 simulated hardware accepted",
-    "notes": "另附见证 other notes given",
-}
-_SIGNS: Final = {"ok": ("✓", "通过 ok"), "finding": ("✗", "发现 finding"), "unknown": ("?", "未知 unknown")}
-_STYLE: Final = """body{font:15px/1.6 "Noto Serif CJK SC","Songti SC",SimSun,serif;max-width:60em;margin:2em auto;padding:0 1em;color:#111}
-table{border-collapse:collapse;width:100%;margin:.6em 0}td,th{border:1px solid #bbb;padding:.25em .6em;text-align:left;vertical-align:top}
-th{background:#f3f3f3}.ok{color:#1b5e20}.finding{color:#b00020;font-weight:bold}.unknown{color:#8a5a00}code{font-size:90%;overflow-wrap:anywhere}
-svg{width:100%;height:auto}h2{border-bottom:1px solid #999}@media print{body{margin:0;max-width:none}h2{break-after:avoid}tr,svg{break-inside:avoid}}"""
-_NOT_PROVED: Final = (
-    ("镜头对准何处、场景是否真实，本报告不能证明。", "Not proved: that the camera pointed the right way, or that the scene was genuine."),
-    ("最后一次见证之后的条目可能被整体截去。", "What came after the last witness could have been cut off."),
-    ("设备运行中若被他人控制，当时的签名不可信。", "What a device signed while somebody held its running memory."),
-)  # fmt: skip
-
-
-def _text(value: object, limit: int = 600) -> str:
-    """Text for the page: bounded, without control characters or direction overrides, escaped."""
-    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(value)[:limit])
-    return escape(shown, quote=True)
+POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""Nothing may be loaded or run, whatever got into the page."""
+ENTERED: Final = ("GAP", "CLOCK_STEPPED")
+"""Findings that the device itself entered, as it must."""
+_NUMERALS: Final = "一二三四五六七八"
 
 
 def render(report: Report, about: Mapping[str, Any]) -> str:
-    """The page. The same report and ``about`` give the same bytes."""
-    parts = [
-        "<h1>执法记录验证报告 <small>Verification report</small></h1>",
-        _table(("项目 Item", "内容 Content"), ((_text(_ABOUT.get(key, key)), _text(value)) for key, value in about.items())),
-        f"<p><strong>{_summary(report)}</strong></p>",
-        "<h2>各项结论 Verdict by axis</h2>",
-        _verdicts((f"{AXIS_TEXT[Axis(one)][0]} {one}: {AXIS_TEXT[Axis(one)][1]}", v) for one, v in report.axes().items()),
-        "<h2>各条规则 Verdict by rule</h2>",
-        _verdicts((f"{rule} {' '.join(RULES[rule])}", verdict) for rule, verdict in report.rules().items()),
-        *_findings(report),
-        *_unknown(report),
-        *(part for facts in report.devices for part in _device(facts, report.timelines.get(facts.device))),
-        "<h2>验证步骤 The steps</h2><ol>",
-        *(f"<li>{chinese} {english}</li>" for chinese, english in STEPS),
-        "</ol><h2>不能证明的 What is not proved</h2><ul>",
-        *(f"<li>{chinese} {english}</li>" for chinese, english in _NOT_PROVED),
-        "</ul>",
-    ]
-    head = "<meta charset=utf-8><meta name=viewport content='width=device-width'>"
-    head += "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-    body = "\n".join(parts)
-    return f"<!DOCTYPE html>\n<html lang=zh>{head}<title>验证报告</title><style>{_STYLE}</style>\n{body}\n</html>\n"
+    """The page. ``about``: what was judged, when and with what, under the keys of ``page_texts.ABOUT``.
 
-
-def _summary(report: Report) -> str:
-    found, unknown = sum(report.counts.values()), sum(verdict == "unknown" for verdict in report.axes().values())
-    return f"发现 {found} 处问题，{unknown} 项结论无法判断。 {found} findings; {unknown} axes could not be judged."
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of cells that are escaped already."""
-    top = "".join(f"<th>{head}</th>" for head in heads)
-    return f"<table><tr>{top}</tr>{''.join('<tr>' + ''.join(f'<td>{c}</td>' for c in row) + '</tr>' for row in rows)}</table>"
-
-
-def _verdicts(rows: Iterable[tuple[str, str]]) -> str:
-    marked = ((_text(name), f"<span class={v}>{_SIGNS[v][0]} {_SIGNS[v][1]}</span>") for name, v in rows)
-    return _table(("项目 Item", "结论 Verdict"), marked)
-
-
-def _findings(report: Report) -> Iterable[str]:
-    yield "<h2>发现 Findings</h2>"
-    if not report.counts:
-        yield "<p>无 none</p>"
-    ordered = sorted(report.findings, key=lambda one: one.meaning.step)
-    for step, found in groupby(ordered, key=lambda one: one.meaning.step):
-        yield f"<h3>步骤 Step {step}: {' '.join(STEPS[step - 1])}</h3>"
-        yield _table(
-            ("代码 Code", "设备与位置 Device, place", "含义 Meaning"),
-            ((f"<code>{one.code}</code>", f"{_text(one.device)}<br><code>{_text(one.where)}</code>", _text(one.what)) for one in found),
-        )
-    listed = len(report.findings)
-    if sum(report.counts.values()) > listed:
-        yield f"<p>仅列出 {listed} 处。 Only {listed} of {sum(report.counts.values())} are listed.</p>"
-
-
-def _unknown(report: Report) -> Iterable[str]:
-    yield "<h2>无法判断的事项 What could not be judged</h2>"
-    rows = ((_text(one.about), _text(one.device), _text(f"{one.chinese} {one.english}")) for one in report.unknown)
-    yield _table(("项目 Item", "设备 Device", "原因 Why"), rows)
-
-
-def _device(facts: DeviceFacts, timeline: Timeline | None) -> Iterable[str]:
-    yield f"<h2>设备 Device {_text(facts.device)}</h2>"
-    witnessed = _when(facts.witnessed_at * 1_000_000) if facts.witnessed_at else "—"
-    yield _table(
-        ("项目 Item", "数值 Value"),
-        (
-            ("条目 entries", _text(facts.entries)),
-            ("记录、拒绝 recordings, refusals", f"{facts.recordings}, {facts.refusals}"),
-            ("已核对对象、字节 objects, bytes checked", f"{facts.objects_checked}, {facts.bytes_checked}"),
-            ("已交采集站 with the dock", _text(facts.objects_with_dock)),
-            ("见证 witnessed", f"{facts.witnessed_entries}, {witnessed}, {_text(', '.join(facts.witnesses))}"),
-            ("未见证 unwitnessed", f"{facts.unwitnessed_entries} 条 entries, {facts.unwitnessed_seconds} s"),
-            ("模拟硬件 simulated", "是 yes" if facts.simulated else "否 no"),
-            ("档案 profile", _text(", ".join(f"{key} {value}" for key, value in (facts.profile or {"—": ""}).items()))),
-        ),
+    The same report gives the same page. It does not grow without bound: what is left out is said.
+    """
+    latest = iso_us(str(about.get("judged_at") or ""))
+    sections = (
+        ("检验对象与方法", "What was judged, and with what", _about(about)),
+        ("逐项结论", "Verdict by axis and by rule", join(_axes(report), _rules(report))),
+        ("发现", "Findings", findings_by_step(report)),
+        ("无法判断的事项", "What could not be judged", not_judged(report)),
+        ("设备与时间轴", "Devices and their timelines", devices_of(report, latest)),
+        ("检验的十个步骤", "The ten steps of verification", _steps()),
+        ("本报告不能证明什么", "What this report does not prove", _not_proved()),
+        ("怎样自行复核", "How to check it again yourself", _again(about)),
     )
-    if timeline is not None:
-        yield from _days(timeline)
+    body = el(
+        "main",
+        el("header", el("h1", both(*TITLE)), el("p", said(str(about.get("path") or "—"), 500))),
+        _simulated(report, about),
+        _summary(report, about),
+        [
+            el("section", el("h2", both(f"{numeral}、{zh}", en)), content)
+            for numeral, (zh, en, content) in zip(_NUMERALS, sections, strict=True)
+        ],
+        el("footer", both("报告完。", "End of the report."), class_="note"),
+    )
+    return f"<!DOCTYPE html>\n{el('html', _head(), el('body', body), lang='zh-CN').text}\n"
 
 
-def _when(utc_us: int) -> str:
-    """A moment in Beijing time; a clock that is absurd is shown as its number."""
-    try:
-        return f"{datetime.fromtimestamp(utc_us / 1e6, BEIJING):%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError, OSError):
-        return f"{utc_us} µs"
+@cache
+def _style() -> Safe:
+    return Safe(files("agent.evidence.verification").joinpath("page.css").read_text("utf-8"))
 
 
-def _days(timeline: Timeline) -> Iterable[str]:
-    by_day: dict[str, list[Event]] = {}
-    for event in timeline.events:
-        by_day.setdefault(_when(event.utc_us)[:10], []).append(event)
-    days = sorted(by_day)
-    left_out = max(0, len(days) - MAX_DAYS)
-    yield f"<p>北京时间 UTC+8. 未画出 not drawn: {left_out} 天 days, {timeline.left_out} 更早的事件 older events.</p>"
-    for day in days[left_out:]:
-        yield _day(day, by_day[day])
+def _head() -> Safe:
+    return el(
+        "head",
+        el("meta", charset="utf-8"),
+        Safe(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}" />'),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="referrer", content="no-referrer"),
+        el("title", " ".join(TITLE)),
+        el("style", _style()),
+    )
 
 
-def _day(day: str, events: list[Event]) -> str:
-    first = min(event.utc_us for event in events)
-    span = max(1, max(event.until_us or event.utc_us for event in events) - first)
-    lanes = [lane for lane in _LANES if any(event.kind == lane for event in events)]
-    height = 24 * len(lanes) + 30
-    drawn = [f'<text x="0" y="{24 * row + 16}" font-size="11">{" ".join(_LANES[lane][:2])}</text>' for row, lane in enumerate(lanes)]
-    for event in events:
-        drawn.append(_mark(event, 130 + (event.utc_us - first) * (_WIDTH - 140) // span, lanes.index(event.kind), span))
-    ends = f'<text x="130" y="{height - 6}" font-size="11">{_when(first)[11:]}</text>'
-    ends += f'<text x="{_WIDTH}" y="{height - 6}" font-size="11" text-anchor="end">{_when(first + span)[11:]}</text>'
-    return f'<h3>{_text(day)}</h3><svg viewBox="0 0 {_WIDTH} {height}" role="img">{"".join(drawn)}{ends}</svg>'
+# The summary
 
 
-def _mark(event: Event, left: int, row: int, span: int) -> str:
-    width = max(3, ((event.until_us or event.utc_us) - event.utc_us) * (_WIDTH - 140) // span)
-    moment = datetime.fromtimestamp(min(event.utc_us, 32_503_680_000_000_000) / 1e6, UTC)
-    words = f"entry {event.seq} {_LANES[event.kind][1]} {event.text} {event.recording or ''} {moment:%Y-%m-%dT%H:%M:%SZ}"
-    box = f'x="{left}" y="{24 * row + 6}" width="{width}" height="12" fill="{_LANES[event.kind][2]}"'
-    return f"<rect {box}><title>{_text(words)}</title></rect>"
+def _simulated(report: Report, about: Mapping[str, Any]) -> Safe | None:
+    if not any(one.simulated for one in report.devices):
+        return None
+    zh = "有设备使用了模拟硬件：所录不是真实场景，不能作为真实记录使用。"
+    en = "Some hardware was simulated: this is not a recording of anything real."
+    if about.get("accept_simulated"):
+        zh += "检验时按要求没有把这一点算作发现。"
+        en += " As asked, this was not counted as a finding."
+    return el("p", both(zh, en), class_="warn")
+
+
+def _summary(report: Report, about: Mapping[str, Any]) -> Safe:
+    totals = total_of(report)
+    count, open_ = sum(totals.values()), len(abouts(report.unknown))
+    found_zh = f"发现 {number(count)} 项问题（{number(len(totals))} 种）" if count else "未发现问题"
+    open_zh = f"；有 {number(open_)} 项无法判断" if open_ else "；各项都已判断"
+    found_en = "nothing was found"
+    if count:
+        found_en = f"{_counted(count, 'finding')} of {_counted(len(totals), 'kind')}"
+    open_en = f"{_counted(open_, 'question')} could not" if open_ else "everything could"
+    lead = both(
+        join("在所检验的范围内，", el("strong", found_zh, open_zh), "。"),
+        f"Within what was examined: {found_en}; {open_en} be judged.",
+    )
+    points = [_by_axis(report), _entered(totals), _witnessed(report), _key(about), _no_one_word()]
+    items = [el("li", point, class_="under") for point in points if point is not None]
+    return el("div", el("p", lead, class_="lead"), el("ul", items), class_="summary")
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{number(count)} {word}{'' if count == 1 else 's'}"
+
+
+def _by_axis(report: Report) -> Safe | None:
+    found = [Axis(axis) for axis, verdict in report.axes().items() if verdict == "finding"]
+    if not found:
+        return None
+    zh = "、".join(AXIS_TEXT[axis][0] for axis in found)
+    return both(f"发现涉及：{zh}。各项含义见第二节，具体位置见第三节。", f"They concern {', '.join(found)}; see 2 and 3.")
+
+
+def _entered(totals: Mapping[str, int]) -> Safe | None:
+    count = sum(totals.get(code, 0) for code in ENTERED)
+    if not count:
+        return None
+    return both(
+        f"其中 {number(count)} 项是设备自己如实登记的缺口或时钟跳变，不是隐瞒。",
+        f"{number(count)} of them are gaps or clock steps that the device itself entered, as it must.",
+    )
+
+
+def _witnessed(report: Report) -> Safe:
+    entries = sum(one.entries for one in report.devices)
+    if not entries:
+        return both("没有可以检验的账本条目。", "There are no ledger entries to examine.")
+    left = sum(one.unwitnessed_entries for one in report.devices)
+    if not left:
+        return both(
+            f"共 {number(entries)} 个账本条目，全部经设备以外的见证人签名见证。",
+            f"All {number(entries)} ledger entries are covered by a witness outside the device.",
+        )
+    return both(
+        f"共 {number(entries)} 个账本条目在手，{number(left)} 个条目未经见证：账本末尾若在此范围内被删，看不出来。",
+        f"{number(entries)} ledger entries are at hand; {number(left)} are not witnessed: a cut there would not show.",
+    )
+
+
+def _key(about: Mapping[str, Any]) -> Safe:
+    if about.get("with_identity"):
+        return both("检验时持有档案私钥，已打开内容核对。", "The archive identity was given: content was opened and compared.")
+    return both(
+        "检验时没有档案私钥：只核对了加密文件的大小和摘要，没有打开内容。",
+        "No archive identity was given: sealed files were checked by size and digest; their content was not opened.",
+    )
+
+
+def _no_one_word() -> Safe:
+    return both(
+        "本报告不以一个词作总评。未发现问题不等于证明没有问题，请连同第四节和第七节一并阅读。",
+        "There is no verdict in one word. Nothing found is not proof that nothing is wrong: read 4 and 7 as well.",
+    )
+
+
+# Tables
+
+
+def _about(about: Mapping[str, Any]) -> Safe:
+    """Only what was stated; whether a key was given and what was accepted is always said."""
+    values: dict[str, Child] = {key: said(str(about[key]), 500) for key in ABOUT if about.get(key) is not None}
+    for key in ("judged_at", "crl_as_of"):
+        if about.get(key):
+            values[key] = iso_text(str(about[key]))
+    values["with_identity"] = both("已给出", "given") if about.get("with_identity") else both("没有给出", "not given")
+    accepted = about.get("accept_simulated")
+    values["accept_simulated"] = both("按要求不算作发现", "accepted, as asked") if accepted else both("算作发现", "a finding")
+    values["notes"] = str(about.get("notes") or 0)
+    values["seconds"] = _seconds(about.get("seconds"))
+    rows = [(both(*ABOUT[key]), values[key]) for key in ABOUT if values.get(key) is not None]
+    return table((), rows, "pairs")
+
+
+def _seconds(value: Any) -> Child:
+    if not isinstance(value, int | float) or not 0 <= value < 1e12:
+        return None
+    return f"{value:.1f} s" if value < 60 else both(*length_text(int(value)))
+
+
+def _verdict(verdict: Verdict, partly: bool) -> Safe:
+    """By shape and in words; colour only helps."""
+    shape, zh, en = VERDICTS[verdict]
+    more = el("span", both("另有未能判断之处", "and in part not judged"), class_="partly") if partly else None
+    return join(el("span", shape, class_=f"sign {verdict}"), el("span", both(zh, en), class_=f"word {verdict}"), more)
+
+
+def _axes(report: Report) -> Safe:
+    unknown, totals = set(abouts(report.unknown)), total_of(report)
+    rows = []
+    for axis, verdict in report.axes().items():
+        count = sum(total for code, total in totals.items() if MEANINGS[code].axis == axis)
+        asked = el("div", both(*AXIS_SENTENCES[Axis(axis)]), class_="under")
+        zh, en = AXIS_TEXT[Axis(axis)]
+        name = el("div", el("strong", zh), english(f"{axis}: {en}"), class_="under")
+        rows.append((_verdict(verdict, verdict == "finding" and axis in unknown), name, asked, number(count)))
+    head = (both("结论", "verdict"), both("方面", "axis"), both("问的是什么", "what is asked"), both("发现", "found"))
+    return join(el("h3", both("七个方面", "Seven axes")), table(head, rows, "verdicts"))
+
+
+def _rules(report: Report) -> Safe:
+    unknown, totals = set(abouts(report.unknown)), total_of(report)
+    rows = []
+    for rule, verdict in report.rules().items():
+        count = sum(total for code, total in totals.items() if MEANINGS[code].rule == rule)
+        sign = _verdict(verdict, verdict == "finding" and rule in unknown)
+        rows.append((sign, rule, both(*RULES[rule]), number(count)))
+    head = (both("结论", "verdict"), both("规则", "rule"), both("内容", "about"), both("发现", "found"))
+    note = both(
+        "R 后的数字是执法记录规定的条、款。一项发现可以同时计入一个方面和一条规则。",
+        "The number after R is the article of the regulation. A finding may count against an axis and a rule.",
+    )
+    title = el("h3", both("各条规则", "Rules of the regulation"))
+    return join(title, table(head, rows, "verdicts rules"), el("p", note, class_="note"))
+
+
+# What is true of every report
+
+
+def _steps() -> Safe:
+    items = []
+    for (zh, en), told in zip(STEPS, STEP_SENTENCES, strict=True):
+        items.append(el("li", el("strong", zh), "。", english(sentence(en)), el("div", both(*told), class_="under")))
+    return el("ol", items)
+
+
+def _not_proved() -> Safe:
+    return el("ul", [el("li", both(*pair), class_="under") for pair in NOT_PROVED])
+
+
+def command_of(about: Mapping[str, Any]) -> str:
+    """The command that judges the same again."""
+    parts = ["recorder", "verify", shlex.quote(clean(str(about.get("path") or "PATH"), 500)), "--trust", "trust.json"]
+    parts += ["--identity", "archive.agekey"] if about.get("with_identity") else []
+    parts += ["--accept-simulated"] if about.get("accept_simulated") else []
+    return " ".join([*parts, "--html", "report.html"])
+
+
+def _again(about: Mapping[str, Any]) -> Safe:
+    zh = (
+        "任何人都可以复核，不需要本单位的私钥。从可信途径取得单位的信任文件，"
+        "先核对其 SHA-256 摘要与第一节所列是否一致，再在装有同一版本软件的计算机上运行："
+    )
+    en = (
+        "Anybody can, without any key of the agency. Get the agency's trust file by a way that you trust, compare its "
+        "SHA-256 with the one in 1, and run this with the same version of the software:"
+    )
+    notes = str(about.get("notes") or 0)
+    more = both(
+        f"检验时另交了 {notes} 份见证签名，复核时须用 --note 逐份给出。",
+        f"{notes} further witness notes were given: give each of them again with --note.",
+    )
+    return join(
+        el("p", zh),
+        el("p", english(en)),
+        el("pre", el("code", "sha256sum trust.json"), Safe("\n"), el("code", command_of(about))),
+        el("p", more) if notes != "0" else None,
+        el("p", _exit_codes()),
+        el("p", _others()),
+    )
+
+
+def _exit_codes() -> Safe:
+    return both(
+        "退出码 0：各方面均未发现问题；1：有发现；2：有方面无法判断。加 --json 得到供机器读取的完整报告。",
+        "Exit code 0: nothing found on any axis; 1: findings; 2: some axis could not be judged. "
+        "--json gives the whole report, for machines.",
+    )
+
+
+def _others() -> Safe:
+    return both(
+        "证据格式有书面规范：也可以不用本软件，以通用工具（age、jq、ffprobe、openssl）或自己写的程序逐项核对。",
+        "The evidence format has a written specification: it can be checked without this software too, "
+        "with stock tools (age, jq, ffprobe, openssl) or a program of one's own.",
+    )

@@ -9,7 +9,8 @@ from agent.errors import TrustError
 from agent.evidence.documents import Policy, Profile, TrustBundle, read_policy, read_profile
 from agent.evidence.encoding import from_b64url
 from agent.evidence.entries import Adopted, Boot, Entry
-from agent.evidence.folder import read_document
+from agent.evidence.folder import is_here, read_document
+from agent.evidence.jws import MAX_JWS_BYTES
 from agent.evidence.verification.case import Case, at
 from agent.evidence.verification.workbook import BootTime
 
@@ -27,6 +28,8 @@ class Documents:
         if not isinstance(entry.body, Adopted):
             return
         data = read_document(self._case.folder, entry.body.object)
+        if data is None and entry.body.object.size > MAX_JWS_BYTES and is_here(self._case.folder, entry.body.object):
+            self._case.find("DOCUMENT_INVALID", at(entry), f"over {MAX_JWS_BYTES} bytes")
         if data is None:
             return  # missing or altered: said where objects are judged
         try:
