@@ -4,7 +4,8 @@ import { AXES } from './findings.mjs';
 export function tellUnjudged(evidence) {
   const { report } = evidence;
   const isWitnessed = evidence.witnessedNotes.length > 0;
-  if (evidence.broken || evidence.unreadable) report.cannotJudge(...AXES);
+  // Nothing is ok of which nothing was seen.
+  if (evidence.broken || evidence.unreadable || evidence.lines.length === 0) report.cannotJudge(...AXES);
   if (!isWitnessed) report.cannotJudge('completeness');
   if (!isWitnessed && evidence.isExtract) report.cannotJudge('integrity', 'provenance');
   if (evidence.lines.some((line) => line.time.source === 'none' && line.index >= evidence.witnessedSize)) report.cannotJudge('time');

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from agent.errors import FormatError, KeySpanError, OutOfPlaceError, ProofError, TrustError
+from agent.errors import FormatError, OutOfPlaceError, ProofError, TrustError
 from agent.evidence import jws
 from agent.evidence.checkpoint import MAX_NOTE_BYTES, Checkpoint, open_note, origin_of
 from agent.evidence.encoding import load_object, sha256_hex
@@ -115,10 +115,8 @@ class ExtractChain:
         if isinstance(entry.body, Boot):
             assert identity is not None
             jws.check(token, identity.public_key)
-        elif self._keys is not None:
-            if self._keys.epoch_key is None:
-                raise KeySpanError("no line before names the key")
-            jws.check(token, self._keys.epoch_key)
+        elif self._keys is not None and self._keys.epoch_key is not None:
+            jws.check(token, self._keys.epoch_key)  # a span whose first line names no key is found incomplete
 
     def _take(self, line: bytes, entry: Entry, identity: Identity | None) -> None:
         in_span = self._keys is not None or self.span.begins(entry)
@@ -136,7 +134,7 @@ def read_extract(case: Case, take: Callable[[Entry], None]) -> bool:
     except FormatError as error:
         case.find(_CODE, "extract", str(error))
         return False
-    case.device, case.size, case.facts.recording = extract.device, extract.size, extract.recording
+    case.size, case.facts.recording = extract.size, extract.recording
     chain = ExtractChain(case, extract, note)
     try:
         for line, proof in _rows(case, extract.size):
@@ -168,6 +166,7 @@ def _head(case: Case) -> tuple[Extract, Checkpoint]:
     path = case.folder.path
     data = read_regular(path / EXTRACT_FILE, MAX_JWS_BYTES)
     extract = load_shape(Extract, load_object(data or b""))
+    case.device = extract.device
     note = open_note(read_regular(case.folder.cosigned, MAX_NOTE_BYTES) or b"").checkpoint
     if extract.agency != case.trust.agency:
         raise FormatError(f"of agency {extract.agency}")
