@@ -26,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="命令 COMMAND")
     _add_daemons(commands)
+    _add_witness(commands)
     _add_evidence(commands)
     _add_controls(commands)
     return parser
@@ -66,6 +67,42 @@ def _add_daemons(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     doctor.add_argument("--config", type=Path, metavar="FILE", help="recorder.toml")
     doctor.add_argument("--errors", action="store_true", help="列出全部错误代码 print the table of all error codes")
+
+
+def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    witness = _add(
+        commands, "witness", "见证账本：运行见证方，或请其见证。", "Runs a witness of ledgers, shows what it holds, or asks one.",
+        "\n见证方记住每本账本已有多长，只对其延续签名；可设在单位之外。"
+        "\nA witness remembers how far each ledger was and signs only what continues it. It may stand outside the agency."
+        "\n例 example:  recorder witness run --config witness.toml"
+        "\n             recorder witness ask archive/er-1 --trust trust.json --url https://witness.example --name witness.example",
+    )  # fmt: skip
+    whats = witness.add_subparsers(dest="what", required=True, metavar="run | status | key | ask")
+    for name, text in (
+        ("run", "运行，直至 SIGTERM。 Runs a witness until SIGTERM."),
+        ("status", "已见证的账本与警报。 What was cosigned, and the alarms."),
+        (
+            "key",
+            "编号与公钥，交给管理员；首次使用时生成密钥。 Id and public key for the administrator; made at first use.",
+        ),
+    ):
+        what = whats.add_parser(name, help=text, description=text)
+        what.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML: [witness] [log]")
+        if name != "run":
+            what.add_argument("--json", action="store_true", help="以 JSON 输出 print JSON")
+    text = "请见证方见证一个设备目录或档案库。 Asks a witness for a device folder or an archive; keeps its cosignature."
+    ask = whats.add_parser("ask", help=text, description=text)
+    ask.add_argument("path", type=Path, metavar="PATH", help="设备目录或档案库 device folder or archive")
+    ask.add_argument(
+        "--trust",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="单位的信任文件，含见证方公钥 trust.json, with its key",
+    )
+    ask.add_argument("--url", required=True, metavar="URL", help="见证方地址 where the witness listens")
+    ask.add_argument("--name", required=True, metavar="ID", help="信任文件中的见证方编号 its id in the trust file")
+    ask.add_argument("--json", action="store_true", help="以 JSON 输出 print JSON")
 
 
 def _add_evidence(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -14,6 +14,7 @@ from agent.dock.settings import DockSettings
 from agent.errors import ConfigError
 from agent.hardware.settings import HardwareSettings
 from agent.recorder.settings import RecorderSettings
+from agent.witness.settings import WitnessSettings
 
 T = TypeVar("T")
 
@@ -50,6 +51,16 @@ class DockConfig:
     log: LogSettings = field(default_factory=LogSettings)
 
 
+@dataclass(frozen=True, slots=True)
+class WitnessConfig:
+    """The file of ``recorder witness``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    witness: WitnessSettings
+    log: LogSettings = field(default_factory=LogSettings)
+
+
 def load(path: Path, kind: type[T]) -> T:
     """Reads a configuration file; relative paths in it count from its folder. Raises ConfigError."""
     try:
@@ -83,6 +94,8 @@ def _anchored(value: T, folder: Path) -> T:
         inner = getattr(value, one.name)
         if isinstance(inner, Path):
             changed[one.name] = folder / inner
+        elif isinstance(inner, list):
+            changed[one.name] = [folder / item if isinstance(item, Path) else item for item in inner]
         elif is_dataclass(inner):
             changed[one.name] = _anchored(inner, folder)
     return replace(value, **changed)

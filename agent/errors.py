@@ -169,6 +169,21 @@ class ReceiptError(RecorderError):
     advice = "收据无效，数据仍保留在设备上。 The receipt is not valid; the data stays on the device."
 
 
+class WitnessError(RecorderError):
+    """A witness cannot be reached, does not cosign, or answers what does not verify; nothing of it is kept."""
+
+    code = "ER-5004"
+    exit_code = 7
+    advice = "请检查见证方地址、名称与信任文件后再试。 Check address, name and trust file; ask again."
+
+
+class DisputedError(WitnessError):
+    """A witness has seen another ledger than this one, or more of it: this is an old copy, or it was rewritten."""
+
+    code = "ER-5005"
+    advice = "见证方见过不同或更长的账本：请封存并核查。 Seize device and folder, and compare."
+
+
 class RegisterError(RecorderError):
     """The register refuses a change that would break one of its rules, such as one recorder per officer (R16)."""
 

@@ -33,6 +33,7 @@ from agent.evidence.documents import (
     Profile,
     TrustBundle,
     TrustedDock,
+    TrustedWitness,
     read_policy,
     sign_policy,
     sign_profile,
@@ -149,7 +150,7 @@ class Agency:
         return self.register.view()
 
     def trust(self, view: View) -> TrustBundle:
-        """What verifiers get. A lost dock's keys no longer count; a retired dock's receipts stay good."""
+        """What verifiers get. A lost dock's or removed witness's keys no longer count; a retired dock's stay good."""
         docks = [TrustedDock(row.id, row.receipt_key, row.witness_key) for row in view.docks() if row.state != "lost"]
         return TrustBundle(
             v=1,
@@ -160,7 +161,7 @@ class Agency:
             crl=self.document(view, "crl").text,
             document_keys=self.info.document_keys,
             docks=docks,
-            witnesses=[],
+            witnesses=[TrustedWitness(row.id, row.key) for row in view.witnesses() if row.state == "active"],
             recipients=self.info.recipients,
         )
 

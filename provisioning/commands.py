@@ -24,6 +24,7 @@ from provisioning.policy import MIB, Settings
 from provisioning.records import Certificate, Document
 from provisioning.view import View
 
+_REFRESH: Final = "请更新各目录并分发信任文件。 Done; refresh the folders and hand out the trust file."
 # Dates on certificates are days of the place where they count; China has one time zone and no summer time.
 CHINA: Final = timezone(timedelta(hours=8))
 
@@ -143,6 +144,20 @@ def _end_dock(arguments: Namespace, state: Literal["lost", "retired"]) -> Outcom
     with _open(arguments, writable=True) as agency:
         done = agency.end_dock(arguments.dock, state, arguments.note)
     return _revoked(arguments.dock, done)
+
+
+def witness_add(arguments: Namespace) -> Outcome:
+    """``witness add``."""
+    with _open(arguments, writable=True) as agency, agency.change() as change:
+        row = change.add_witness(arguments.witness, arguments.key)
+    return Outcome(asdict(row), [f"已登记见证方 {row.id}；{_REFRESH}"])
+
+
+def witness_remove(arguments: Namespace) -> Outcome:
+    """``witness remove``."""
+    with _open(arguments, writable=True) as agency, agency.change() as change:
+        change.remove_witness(arguments.witness, arguments.note)
+    return _said(f"已移除见证方 {arguments.witness}；{_REFRESH}", id=arguments.witness, state="removed")
 
 
 def officer_add(arguments: Namespace) -> Outcome:

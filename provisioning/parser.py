@@ -45,6 +45,7 @@ def build_parser() -> Parser:
     groups = parser.add_subparsers(metavar="命令 COMMAND", required=True)
     _agency(groups)
     _dock(groups)
+    _witness(groups)
     _device(groups)
     _officer(groups)
     _holding(groups)
@@ -151,6 +152,33 @@ def _dock(groups: argparse._SubParsersAction[Parser]) -> None:
 def _ending(parser: Parser, what: str) -> None:
     parser.add_argument(what, metavar="ID")
     parser.add_argument("--note", default="", help="说明 a remark for the history")
+
+
+def _witness(groups: argparse._SubParsersAction[Parser]) -> None:
+    group = _group(groups, "witness", "见证方 witnesses that are no docks")
+    parser = _command(
+        group,
+        "add",
+        commands.witness_add,
+        "登记见证方：其见证从此计入。编号与公钥由 recorder witness key 给出。\n"
+        "Adds a witness: its cosignatures count from now on. Id and key come from its `recorder witness key`.",
+        "witness add witness.example/w1 --key=43-characters",
+    )
+    parser.add_argument("witness", metavar="ID", help="编号，无空格与加号 its name; no spaces, no plus sign")
+    parser.add_argument(
+        "--key",
+        required=True,
+        help="公钥，用等号相连 public key, base64url; write --key=KEY, for it may begin with a hyphen",
+    )
+    remove = _command(
+        group,
+        "remove",
+        commands.witness_remove,
+        "移除见证方：其见证不再计入，包括已有的。\nIts cosignatures no longer count, also those it has made.",
+        "witness remove witness.example/w1 --note 样例",
+    )
+    remove.add_argument("witness", metavar="ID")
+    remove.add_argument("--note", default="", help="说明 a remark for the history")
 
 
 def _device(groups: argparse._SubParsersAction[Parser]) -> None:
@@ -295,7 +323,7 @@ def _publish(groups: argparse._SubParsersAction[Parser]) -> None:
         _group(groups, "trust", "信任文件 trust"),
         "export",
         commands.trust_export,
-        "写出核验者所需的公开信任文件。\nWrites what a verifier needs: root, CRL, document keys, docks. Public.",
+        "写出核验者所需的公开信任文件。\nWhat a verifier needs: root, CRL, keys, docks, witnesses. Public.",
         "trust export --out trust.json",
     )
     trust.add_argument("--out", type=Path, metavar="FILE", help="默认输出到屏幕 default: standard output")
@@ -321,7 +349,7 @@ def _publish(groups: argparse._SubParsersAction[Parser]) -> None:
 
 def _look(groups: argparse._SubParsersAction[Parser]) -> None:
     parser = _command(groups, "list", commands.list_rows, "列出登记内容。\nLists the register.", "list devices --json")
-    kinds = ("devices", "officers", "docks", "certificates", "holdings")
+    kinds = ("devices", "officers", "docks", "witnesses", "certificates", "holdings")
     parser.add_argument("kind", nargs="?", choices=kinds, default="devices", help="(default: devices)")
     history = _command(
         groups,

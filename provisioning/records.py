@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import ConfigDict, Field
 
 from agent.evidence.documents import ExApproval
-from agent.evidence.shapes import STRICT, Count, Digest, Key, Micros, Name, Text
+from agent.evidence.shapes import STRICT, Count, Digest, Key, KeyName, Micros, Name, Text
 
 UNASSIGNED: Final = "unassigned"
 """Stands in a profile's ``officer`` while nobody holds the device; no officer may have this id."""
@@ -17,6 +17,7 @@ Serial = Annotated[str, Field(pattern=r"^[0-9a-f]{1,40}\z")]
 """A certificate's serial number in lower-case hex (text: it is larger than JSON integers may be)."""
 DeviceState = Literal["active", "lost", "retired"]
 DockState = Literal["active", "lost", "retired"]
+WitnessState = Literal["active", "removed"]
 OfficerState = Literal["active", "left"]
 DocumentKind = Literal["profile", "policy", "crl"]
 CertificateUse = Literal["identity", "device-tls", "dock-tls"]
@@ -64,6 +65,18 @@ class Dock:
     receipt_key: Key
     witness_key: Key
     state: DockState
+    added_us: Micros
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Somebody who is no dock and whose cosignatures count, inside the agency or not."""
+
+    id: KeyName
+    """The name in its signature lines."""
+    key: Key
+    state: WitnessState
     added_us: Micros
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from tinydb import where
 
 from agent.errors import FormatError, RegisterError, StorageError, UnknownIdError, UsageError
-from agent.evidence.encoding import sha256_hex
+from agent.evidence.encoding import from_b64url, sha256_hex
+from agent.evidence.jws import is_sound_key
 from agent.evidence.shapes import dump_shape
 from agent.system import durable
 from provisioning.records import (
@@ -30,6 +31,7 @@ from provisioning.records import (
     Holding,
     Officer,
     Reason,
+    Witness,
 )
 from provisioning.storage import DurableStorage
 from provisioning.view import FIRST_PREV, View, history_digest, problems
@@ -47,6 +49,13 @@ def _checked(row: DataclassInstance) -> dict[str, Any]:
         raise UsageError(str(error)) from error
 
 
+def _is_key(key: str) -> bool:
+    try:
+        return is_sound_key(from_b64url(key))
+    except FormatError:
+        return False
+
+
 class Change(View):
     """One change under way: what it does becomes true, all of it, when the block of ``DeviceRegister.change`` ends."""
 
@@ -60,7 +69,7 @@ class Change(View):
     def _insert(self, row: DataclassInstance) -> None:
         self._table(type(row)).insert(_checked(row))
 
-    def _replace(self, row: Officer | Device | Dock) -> None:
+    def _replace(self, row: Officer | Device | Dock | Witness) -> None:
         self._table(type(row)).update(_checked(row), where("id") == row.id)
 
     def note(self, action: str, subject: str, **detail: str) -> None:
@@ -130,10 +139,44 @@ class Change(View):
         self._replace(replace(row, state=state))
         self.note(f"dock-{state}", dock, reason=reason)
 
+    def add_witness(self, witness: str, key: str) -> Witness:
+        """Adds a witness that is no dock; one that was removed may come back, with the same key or another.
+
+        Raises RegisterError when the id is taken, UsageError when id or key is none.
+        """
+        former = next((row for row in self.witnesses() if row.id == witness), None)
+        if former is None:
+            self._require_free(witness)
+        elif former.state == "active":
+            raise RegisterError(f"witness {witness} is in the register already; remove it first")
+        row = Witness(witness, key, "active", self.at_us)
+        _checked(row)
+        if not _is_key(key):
+            raise UsageError(f"{key} is not an Ed25519 public key in base64url")
+        # A cosignature does not sign its witness's name, so one key under two names would count twice.
+        others = {one.key for one in self.witnesses() if one.id != witness}
+        if key in others | {one.witness_key for one in self.docks()}:
+            raise RegisterError("another witness or dock has this key; each needs its own")
+        if former is None:
+            self._insert(row)
+        else:
+            self._replace(row)
+        self.note("witness-added", witness, key=key)
+        return row
+
+    def remove_witness(self, witness: str, reason: str = "") -> None:
+        """The witness's cosignatures no longer count, also those that it has made."""
+        row = self.witness(witness)
+        if row.state != "active":
+            raise RegisterError(f"witness {witness} is {row.state}")
+        self._replace(replace(row, state="removed"))
+        self.note("witness-removed", witness, reason=reason)
+
     def _require_free(self, name: str) -> None:
         # One name space: the broker takes the CN as user name, so a device called like a dock would get its rights.
-        if any(row.id == name for row in self.devices()) or any(row.id == name for row in self.docks()):
-            raise RegisterError(f"the id {name} is taken by a device or dock; ids are never used again")
+        taken = [row.id for rows in (self.devices(), self.docks(), self.witnesses()) for row in rows]
+        if name in taken:
+            raise RegisterError(f"the id {name} is taken by a device, dock or witness; ids are never used again")
 
     def assign(self, device: str, officer: str) -> None:
         """R16: the officer takes the device; RegisterError, naming the other holder, if either is taken."""

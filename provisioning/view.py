@@ -14,7 +14,17 @@ from tinydb.table import Table
 from agent.errors import FormatError, StorageError, UnknownIdError
 from agent.evidence.encoding import dump_json, sha256_hex
 from agent.evidence.shapes import load_shape
-from provisioning.records import Certificate, Device, Dock, Document, DocumentKind, HistoryEntry, Holding, Officer
+from provisioning.records import (
+    Certificate,
+    Device,
+    Dock,
+    Document,
+    DocumentKind,
+    HistoryEntry,
+    Holding,
+    Officer,
+    Witness,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,6 +38,7 @@ _TABLES: Final[Mapping[str, type[DataclassInstance]]] = {
     "officers": Officer,
     "devices": Device,
     "docks": Dock,
+    "witnesses": Witness,
     "holdings": Holding,
     "certificates": Certificate,
     "documents": Document,
@@ -63,6 +74,10 @@ class View:
         """All docks, in the order they were added."""
         return self._rows(Dock)
 
+    def witnesses(self) -> list[Witness]:
+        """All witnesses that are no docks, in the order they were added."""
+        return self._rows(Witness)
+
     def holdings(self) -> list[Holding]:
         """Who held what, past and present, in the order of beginning."""
         return self._rows(Holding)
@@ -90,6 +105,10 @@ class View:
     def dock(self, dock: str) -> Dock:
         """The dock with this id; raises UnknownIdError."""
         return _only(self.docks(), dock, "dock")
+
+    def witness(self, witness: str) -> Witness:
+        """The witness with this id; raises UnknownIdError."""
+        return _only(self.witnesses(), witness, "witness")
 
     def holder(self, device: str) -> str | None:
         """The officer who holds the device now."""
@@ -121,8 +140,9 @@ def _twice(values: list[str]) -> list[str]:
 def problems(view: View) -> Iterator[str]:
     """What is wrong with the register as a whole; nothing when every rule holds."""
     devices, officers = view.devices(), view.officers()
-    for twice in _twice([row.id for row in devices] + [row.id for row in view.docks()]):
-        yield f"two devices or docks are called {twice}"
+    named = [row.id for row in devices] + [row.id for row in view.docks()] + [row.id for row in view.witnesses()]
+    for twice in _twice(named):
+        yield f"two devices, docks or witnesses are called {twice}"
     for twice in _twice([row.id for row in officers]):
         yield f"two officers have the id {twice}"
     for twice in _twice([row.serial for row in view.certificates()]):

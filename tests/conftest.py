@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from lanes import CI_LANES_WITHOUT, lanes
 from samples import Enrolled, enrol
@@ -22,7 +23,15 @@ RUN_BY_RIG = "test_rigs.py"
 """Starts other lanes inside their rigs; what it runs there is skipped outside, and rightly so."""
 
 
-SLOW = ("hardware/test_rigs", "custody/", "dock/", "provisioning/", "system/test_durable", "recorder/test_daemon")
+SLOW = (
+    "hardware/test_rigs",
+    "custody/",
+    "dock/",
+    "provisioning/",
+    "system/test_durable",
+    "recorder/test_daemon",
+    "witness/test_witness_process",
+)
 """Real processes, brokers, disks and rigs: everything that `make check` leaves to `make test`."""
 
 
@@ -61,3 +70,10 @@ def _missed(skipped: list[pytest.TestReport], passed: set[str]) -> set[str]:
 def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Enrolled]:
     """Agency ``sample``, devices er-1 and er-2, docks dock-1 and dock-2."""
     yield enrol(tmp_path_factory.mktemp("enrolled"))
+
+
+@pytest.fixture(autouse=True)
+def no_log_outlives_its_test() -> Iterator[None]:
+    """A command run by a test sets up logging on a captured stream, which is closed when the next test logs."""
+    yield
+    structlog.reset_defaults()

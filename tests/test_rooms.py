@@ -17,6 +17,7 @@ BREACHES = {
     "rooms": ("agent/evidence/encoding.py", "import agent.recorder.machine"),
     "hardware libraries": ("agent/recorder/machine.py", "import gpiozero"),
     "one module speaks MQTT": ("agent/dock/service.py", "import paho.mqtt.client"),
+    "one module serves HTTP": ("agent/dock/service.py", "import waitress"),
     "TinyDB behind its classes": ("agent/recorder/journal.py", "import tinydb"),
     "provisioning keeps to the format": ("provisioning/agency.py", "import agent.hardware.parts"),
     "the agent does not know provisioning": ("agent/config.py", "import provisioning.agency"),

@@ -17,9 +17,10 @@ from typing import Final
 from agent.custody import wire
 from agent.dock.settings import DockSettings
 from agent.errors import FormatError, StorageError
+from agent.evidence.checkpoint import newest_note
 from agent.evidence.documents import TrustBundle
 from agent.evidence.encoding import dump_json, is_digest, load_object, sha256_hex
-from agent.evidence.entries import Entry, ObjectRef, ReceiptEntry, entry_objects
+from agent.evidence.entries import Boot, Entry, Epoch, ObjectRef, ReceiptEntry, entry_objects
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.ledger import ChainState
 from agent.evidence.merkle import LeafNodes, leaf_hash, root_at
@@ -124,6 +125,9 @@ class DeviceArchive:
             durable.make_private_folder(path)
         self.chain = ChainState(trust, device)
         self.leaves: list[bytes] = []
+        """Only ever appended to: another thread may read those that were there."""
+        self.keys: list[tuple[int, bytes]] = []
+        """Number and bytes of the last ``boot`` line and the ``epoch`` lines after it: what other witnesses need."""
         self.wanted: dict[str, ObjectRef] = {}
         """Named by the ledger, not held."""
         self.held: dict[str, ObjectRef] = {}
@@ -161,6 +165,10 @@ class DeviceArchive:
         return Taken(entry, line)
 
     def _note(self, entry: Entry, line: bytes) -> None:
+        if isinstance(entry.body, Boot):
+            self.keys.clear()
+        if isinstance(entry.body, Boot | Epoch):
+            self.keys.append((entry.seq, line))
         self.leaves.append(leaf_hash(line))
         for ref in entry_objects(entry):
             if ref.digest not in self.held:
@@ -228,10 +236,17 @@ class DeviceArchive:
         self._names.add(target.name)
         staging.remove_list()
 
-    def keep_cosigned(self, note: bytes) -> None:
-        """Keeps the newest checkpoint that this dock has cosigned. Durable when it returns."""
-        durable.write_atomic(self.folder.checkpoint, note, 0o640)
-        durable.write_atomic(self.folder.cosigned, note, 0o640)
+    def keep_cosigned(self, note: bytes) -> bytes:
+        """Keeps the newest cosigned checkpoint, with all cosignatures over the same lines; returns it. Durable then."""
+        with storage_errors(self.folder.cosigned, "reading"):
+            kept = self.folder.cosigned.read_bytes() if self.folder.cosigned.exists() else None
+        try:
+            newest = newest_note(kept, note)
+        except FormatError:
+            newest = note  # what was kept is no note; this one has just been checked against the ledger
+        durable.write_atomic(self.folder.checkpoint, newest, 0o640)
+        durable.write_atomic(self.folder.cosigned, newest, 0o640)
+        return newest
 
     # -- quarantine -------------------------------------------------------------------------------------------------
 

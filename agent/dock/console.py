@@ -26,6 +26,9 @@ _WORDS: Final[dict[ReportKind, tuple[str, str, str]]] = {
     "fork": ("台账被改写！请立即封存设备", "ledger rewritten! Seize the device", "bold red"),
     "rollback": ("台账被回退！请立即封存设备", "ledger rolled back! Seize the device", "bold red"),
     "fault": ("采集站故障", "fault of the dock", "bold red"),
+    "witnessed": ("外部见证已取得", "cosigned by another witness", "green"),
+    "unanswered": ("外部见证暂缺，稍后再试", "another witness is missing, will be asked again", "yellow"),
+    "disputed": ("外部见证不认可！请立即核查", "another witness disputes this ledger! Look now", "bold red"),
 }
 
 

@@ -20,6 +20,7 @@ from agent.custody.wire import Credit, DeviceState, Have, HeldObject, Kind, Obje
 from agent.dock.archive import DeviceArchive, ReceiptBook, Staging, Taken
 from agent.dock.witness import Witness
 from agent.errors import FormatError, TrustError, WireError
+from agent.evidence.checkpoint import open_note
 from agent.evidence.encoding import from_b64url, load_object
 from agent.evidence.entries import ObjectRef
 from agent.evidence.receipts import MAX_OBJECTS, Receipt, sign_receipt
@@ -32,7 +33,20 @@ _FLUSH_LINES: Final = 256
 _MAX_REPEATED: Final = 64
 
 ReportKind = Literal[
-    "docked", "left", "object", "receipt", "cosigned", "resync", "quarantined", "refused", "fork", "rollback", "fault"
+    "docked",
+    "left",
+    "object",
+    "receipt",
+    "cosigned",
+    "resync",
+    "quarantined",
+    "refused",
+    "fork",
+    "rollback",
+    "fault",
+    "witnessed",
+    "unanswered",
+    "disputed",
 ]
 
 
@@ -54,7 +68,15 @@ class Publish:
     payload: bytes
 
 
-Out = Publish | Report
+@dataclass(frozen=True, slots=True)
+class Cosigned:
+    """This dock has cosigned: other witnesses may be asked now."""
+
+    device: str
+    note: bytes
+
+
+Out = Publish | Report | Cosigned
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,12 +347,21 @@ class Intake:
             case "stale":
                 return []
             case "cosigned":
-                self._archive.keep_cosigned(judged.note)
-                return [self._publish(Kind.COSIGNED, judged.note), Report("cosigned", self.device, "checkpoint")]
+                kept = self._archive.keep_cosigned(judged.note)
+                report = Report("cosigned", self.device, "checkpoint")
+                return [self._publish(Kind.COSIGNED, kept), report, Cosigned(self.device, kept)]
             case outcome:
                 self._archive.quarantine_bytes("checkpoint", note, judged.reason)
                 self.ledger_refused = outcome == "fork"
                 return [Report(outcome, self.device, judged.reason)]
+
+    def take_cosigned(self, note: bytes, by: str) -> list[Out]:
+        """Another witness, whose cosignature has been checked, cosigned this. Raises StorageError."""
+        kept = self._archive.keep_cosigned(note)
+        size = open_note(note).checkpoint.size
+        report = Report("witnessed", self.device, f"by {by}, {size} lines")
+        # When lines have come meanwhile, the newer note is kept, and asked for already.
+        return [self._publish(Kind.COSIGNED, kept), report] if open_note(kept).checkpoint.size == size else [report]
 
     # -- answers ----------------------------------------------------------------------------------------------------
 

@@ -16,10 +16,11 @@ from agent.custody import wire
 from agent.custody.link import RESERVED_SLOTS, Link, LinkDown, LinkSettings, LinkUp, Message, Will
 from agent.custody.wire import DockState, Kind, Topic
 from agent.dock.archive import DeviceArchive, ReceiptBook
+from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.broker import start_broker
 from agent.dock.catalogue import Catalogue
 from agent.dock.console import EventPrinter, event_text
-from agent.dock.intake import DockKeys, Intake, Out, Report
+from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
 from agent.dock.register import DeviceRegister
 from agent.dock.settings import DockSettings
 from agent.dock.status import Bay, DockStatus, StatusSocket
@@ -27,8 +28,10 @@ from agent.dock.witness import Witness
 from agent.errors import BrokerError, RecorderError, StorageError, TrustError, WireError
 from agent.evidence.documents import TrustBundle
 from agent.evidence.keys import load_signing_key
+from agent.evidence.merkle import LeafNodes
 from agent.system import durable
 from agent.system.logs import logger
+from agent.witness.client import Offer, Target
 
 _PAUSE_SECONDS: Final = 0.05
 """An empty inbox for this long counts as idle."""
@@ -36,6 +39,7 @@ _LONGEST_UNSETTLED_SECONDS: Final = 0.5
 _STATUS_SECONDS: Final = 0.5
 _LEAST_WINDOW: Final = 1_048_576
 _KEPT_MESSAGES: Final = 50
+_WARNINGS: Final = frozenset({"quarantined", "refused", "fork", "rollback", "fault", "unanswered", "disputed"})
 _log = logger("dock")
 
 
@@ -60,6 +64,8 @@ class DockService:
         self._inbox: queue.Queue[Any] = queue.Queue(capacity)
         will = Will(str(Topic(Kind.DOCK_STATE, settings.id)), self._state(online=False))
         self._link = Link(_link_settings(settings), will, [wire.up_filter()], self._inbox)
+        self._asker = Asker(self._targets(), self._deliver)
+        self._unanswered: dict[tuple[str, str], str] = {}
         self._stop = threading.Event()
         self._intakes: dict[str, Intake] = {}
         self._unsettled: dict[str, float] = {}
@@ -82,10 +88,12 @@ class DockService:
         socket_ = StatusSocket(self._settings.console_socket, self.status)
         socket_.start()
         self._link.start()
+        self._asker.start()
         try:
             while not self._stop.is_set():
                 self._turn()
         finally:
+            self._asker.stop()
             self._say_goodbye()
             self._link.stop()
             socket_.stop()
@@ -116,6 +124,8 @@ class DockService:
                     intake.state = None  # whoever is still there says so again when the link is back
             case Message(name, payload):
                 self._take(name, payload)
+            case Answered() | NotAnswered():
+                self._hear(event)
 
     def _take(self, name: str, payload: bytes) -> None:
         try:
@@ -190,10 +200,14 @@ class DockService:
 
     def _carry_out(self, outs: list[Out]) -> None:
         for out in outs:
-            if isinstance(out, Report):
-                self._report(out)
-            else:
-                self._publish(out.topic, out.payload)
+            match out:
+                case Report():
+                    self._report(out)
+                case Publish(topic, payload):
+                    self._publish(topic, payload)
+                case Cosigned(device, note):
+                    archive = self._intakes[device].archive
+                    self._asker.offer(device, Offer(note, LeafNodes(archive.leaves), tuple(archive.keys)))
 
     def _publish(self, topic: Topic, payload: bytes, retain: bool = False) -> None:
         try:
@@ -203,7 +217,7 @@ class DockService:
             self._link.reconnect(str(error))
 
     def _report(self, report: Report) -> None:
-        level = _log.warning if report.kind in ("quarantined", "refused", "fork", "rollback", "fault") else _log.info
+        level = _log.warning if report.kind in _WARNINGS else _log.info
         level(report.kind, device=report.device, detail=report.detail, size_bytes=report.bytes)
         if report.kind not in ("object", "receipt"):
             self._messages.append(event_text(report).plain[:500])
@@ -217,6 +231,36 @@ class DockService:
             self._guard(intake, intake.idle)
         if self._link.connected:
             self._publish(Topic(Kind.DOCK_STATE, self._settings.id), self._state(online=False)(0), retain=True)
+
+    # -- other witnesses --------------------------------------------------------------------------------------------
+
+    def _targets(self) -> list[Target]:
+        """The witnesses of the settings, with their keys. One that the trust file does not name is not asked."""
+        keys = dict(self._trust.witness_keys())
+        for other in self._settings.witnesses:
+            if other.id not in keys:
+                _log.error("witness not in the trust file, not asked", witness=other.id)
+        return [Target(one.id, keys[one.id], one.url) for one in self._settings.witnesses if one.id in keys]
+
+    def _deliver(self, news: News) -> bool:
+        """Called by the asking thread."""
+        try:
+            self._inbox.put_nowait(news)
+        except queue.Full:
+            return False
+        return True
+
+    def _hear(self, news: News) -> None:
+        place = news.witness, news.device
+        if isinstance(news, NotAnswered):
+            if self._unanswered.get(place) != news.reason:  # once, not at every attempt
+                self._unanswered[place] = news.reason
+                self._report(Report("disputed" if news.disputed else "unanswered", news.device, news.reason))
+            return
+        self._unanswered.pop(place, None)
+        intake = self._intakes.get(news.device)
+        if intake is not None:
+            self._guard(intake, lambda: intake.take_cosigned(news.note, news.witness))
 
     # -- status -----------------------------------------------------------------------------------------------------
 

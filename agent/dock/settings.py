@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le
 from pydantic import ConfigDict, Field
+
+from agent.evidence.shapes import KeyName
+
+
+@dataclass(frozen=True, slots=True)
+class OtherWitness:
+    """A witness that is asked after the dock has cosigned, table ``[[dock.witnesses]]``."""
+
+    id: KeyName
+    """As in the trust file, which holds its key."""
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]{1,500}\z")]
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,8 @@ class DockSettings:
     """Credit outstanding per device."""
     budget_bytes: Annotated[int, Ge(65536)] = 67_108_864
     """Credit outstanding over all devices, shared out evenly."""
+    witnesses: Annotated[list[OtherWitness], Field(max_length=8)] = field(default_factory=list)
+    """Whoever else is to cosign. Taking evidence in never waits for them."""
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
     @property

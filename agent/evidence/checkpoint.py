@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +24,7 @@ MAX_SIGNATURES: Final = 16
 _ED25519: Final = 0x01
 _COSIGNATURE: Final = 0x04
 _DASH: Final = "— "
+_ORIGIN: Final = re.compile(r"([a-z0-9-]{1,64})/enforcement-recorder/([a-z0-9-]{1,64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,12 @@ def origin_of(agency: str, device: str) -> str:
     return f"{agency}/enforcement-recorder/{device}"
 
 
+def origin_parts(origin: str) -> tuple[str, str] | None:
+    """Agency and device that an origin line names; None when it is not the origin of a device's ledger."""
+    found = _ORIGIN.fullmatch(origin)
+    return (found[1], found[2]) if found else None
+
+
 def key_id(name: str, public_key: bytes, algorithm: int) -> bytes:
     """C2SP key id: first 4 bytes of SHA-256(name, newline, algorithm, key)."""
     return hashlib.sha256(name.encode() + b"\n" + bytes([algorithm]) + public_key).digest()[:4]
@@ -74,6 +83,38 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> bytes:
 
 def _signature_line(name: str, blob: bytes) -> str:
     return f"{_DASH}{name} {base64.b64encode(blob).decode()}\n"
+
+
+def compose(checkpoint: Checkpoint, signatures: Iterable[NoteSignature]) -> bytes:
+    """The note of a checkpoint with these signature lines, in their order."""
+    lines = "".join(_signature_line(one.name, one.key_id + one.blob) for one in signatures)
+    return f"{checkpoint.text()}\n{lines}".encode()
+
+
+def with_signatures(note: bytes, more: Iterable[NoteSignature]) -> bytes:
+    """The note with the signature lines that it does not have yet, as far as there is room. Raises FormatError.
+
+    A line of a name and key id that is there already stays as it is: of two cosignatures the earlier says more.
+    """
+    opened = open_note(note)
+    lines = {(one.name, one.key_id): one for one in opened.signatures}
+    for one in more:
+        if len(lines) < MAX_SIGNATURES:
+            lines.setdefault((one.name, one.key_id), one)
+    return compose(opened.checkpoint, lines.values())
+
+
+def newest_note(kept: bytes | None, found: bytes) -> bytes:
+    """Which of two cosigned notes over one ledger to keep: the larger, or both in one if they are over the same lines.
+
+    The caller has checked ``found``. Raises FormatError when one is no note.
+    """
+    if kept is None:
+        return found
+    old, new = open_note(kept), open_note(found)
+    if old.checkpoint == new.checkpoint:
+        return with_signatures(kept, new.signatures)
+    return found if new.checkpoint.size > old.checkpoint.size else kept
 
 
 def open_note(note: bytes) -> SignedNote:
@@ -101,13 +142,14 @@ def _read_signature(line: str) -> NoteSignature:
     return NoteSignature(name, blob[:4], blob[4:])
 
 
-def check_ledger_signature(note: SignedNote, epoch_key: bytes) -> None:
-    """Raises SignatureError unless the ledger's own key, in force after the last line, signed the note."""
+def check_ledger_signature(note: SignedNote, epoch_key: bytes) -> NoteSignature:
+    """The ledger's signature; raises SignatureError unless its key in force after the last line signed the note."""
     origin = note.checkpoint.origin
     wanted = key_id(origin, epoch_key, _ED25519)
     for signature in note.signatures:
         if signature.name == origin and signature.key_id == wanted:
-            return check_detached(note.checkpoint.text().encode(), signature.blob, epoch_key)
+            check_detached(note.checkpoint.text().encode(), signature.blob, epoch_key)
+            return signature
     raise SignatureError("the checkpoint is not signed by the ledger's key")
 
 
@@ -123,14 +165,30 @@ def cosign(note: bytes, name: str, key: SigningKey, time_seconds: int) -> bytes:
     return note + _signature_line(name, blob).encode()
 
 
-def cosigned_at(note: SignedNote, name: str, public_key: bytes) -> int | None:
-    """POSIX seconds at which this witness cosigned, None if it did not; a false cosignature is a SignatureError."""
+def find_cosignature(note: SignedNote, name: str, public_key: bytes) -> NoteSignature | None:
+    """This witness's cosignature, None if there is none; a false one is a SignatureError."""
     wanted = key_id(name, public_key, _COSIGNATURE)
     for signature in note.signatures:
         if signature.name == name and signature.key_id == wanted:
             if len(signature.blob) != 72:
                 raise SignatureError("a cosignature has 72 bytes")
-            seconds = int.from_bytes(signature.blob[:8], "big")
-            check_detached(_cosigned_message(note.checkpoint.text(), seconds), signature.blob[8:], public_key)
-            return seconds
+            message = _cosigned_message(note.checkpoint.text(), _seconds(signature))
+            check_detached(message, signature.blob[8:], public_key)
+            return signature
     return None
+
+
+def cosigned_at(note: SignedNote, name: str, public_key: bytes) -> int | None:
+    """POSIX seconds at which this witness cosigned, None if it did not; a false cosignature is a SignatureError."""
+    found = find_cosignature(note, name, public_key)
+    return None if found is None else _seconds(found)
+
+
+def _seconds(signature: NoteSignature) -> int:
+    return int.from_bytes(signature.blob[:8], "big")
+
+
+def verifier_key(name: str, public_key: bytes) -> str:
+    """A witness's key as other programs take it (C2SP vkey): name, key id in hex, algorithm and key in base64."""
+    key = base64.b64encode(bytes([_COSIGNATURE]) + public_key).decode()
+    return f"{name}+{key_id(name, public_key, _COSIGNATURE).hex()}+{key}"

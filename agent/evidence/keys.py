@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from nacl.signing import SigningKey
@@ -41,7 +41,7 @@ def read_identity(der: bytes, root: x509.Certificate) -> Identity:
     try:
         certificate = x509.load_der_x509_certificate(der)
         certificate.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature) as error:
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise TrustError(f"the identity certificate was not issued by this agency: {error}") from error
     key = certificate.public_key()
     if not isinstance(key, ed25519.Ed25519PublicKey):

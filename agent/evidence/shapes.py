@@ -36,6 +36,8 @@ Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(max_length=500)]
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}\z")]
 """An Ed25519 public key, base64url."""
+KeyName = Annotated[str, Field(pattern=r"^[^\s+\x00-\x1f\x7f]{1,128}\z")]
+"""The name of a key in signature lines (C2SP signed-note): no spaces, no plus sign."""
 Recipient = Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}\z")]
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
 Micros = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import FormatError, ReceiptError
-from agent.evidence.checkpoint import Checkpoint, cosigned_at, open_note, origin_of
+from agent.evidence.checkpoint import Checkpoint, compose, find_cosignature, newest_note, open_note, origin_of
 from agent.evidence.documents import TrustBundle
 from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import Entry, ObjectRef, ReceiptEntry, Released, entry_objects
@@ -33,18 +33,22 @@ def root_at(ledger: Path, size: int) -> str:
 def keep_cosigned(folder: EvidenceFolder, note: bytes, trust: TrustBundle, device: str) -> Checkpoint:
     """Keeps a cosigned checkpoint, durably, if it is over this very ledger and a trusted witness signed it.
 
-    Raises FormatError (SignatureError) or ReceiptError. An older one than the one kept is dropped.
+    Raises FormatError (SignatureError) or ReceiptError. An older one than the one kept is dropped; of two over the same
+    lines the cosignatures are kept together. Lines of nobody trusted are left away: they could fill the note.
     """
     signed = open_note(note)
     point = signed.checkpoint
-    times = [cosigned_at(signed, name, key) for name, key in trust.witness_keys()]
-    if point.origin != origin_of(trust.agency, device) or all(time is None for time in times):
+    asked = [find_cosignature(signed, name, key) for name, key in trust.witness_keys()]
+    lines = [one for one in asked if one is not None]
+    if point.origin != origin_of(trust.agency, device) or not lines:
         raise ReceiptError("not a checkpoint of this device that a trusted witness cosigned")
     if root_at(folder.ledger, point.size) != point.root.hex():
         raise ReceiptError("the witness saw another ledger than the one on this device")
-    kept = open_note(folder.cosigned.read_bytes()).checkpoint.size if folder.cosigned.exists() else -1
-    if point.size > kept:
-        write_atomic(folder.cosigned, note)
+    own = [one for one in signed.signatures if one.name == point.origin]
+    kept = folder.cosigned.read_bytes() if folder.cosigned.exists() else None
+    newest = newest_note(kept, compose(point, own + lines))
+    if newest != kept:
+        write_atomic(folder.cosigned, newest)
     return point
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agent.config import DockConfig, RecorderConfig, load
+from agent.config import DockConfig, RecorderConfig, WitnessConfig, load
 from agent.hardware.assembly import open_parts
 from agent.hardware.settings import GpioSettings
 
@@ -38,6 +38,23 @@ def test_the_sample_of_a_dock_is_accepted() -> None:
     assert load(FILES / "dock.toml", DockConfig).dock.broker == "external"
 
 
+def test_the_sample_of_a_witness_is_accepted() -> None:
+    """It listens to this machine only: TLS stands before it."""
+    settings = load(FILES / "witness.toml", WitnessConfig).witness
+    assert settings.listen.startswith("127.0.0.1:")
+
+
+def test_the_other_witness_in_the_docks_sample_is_one_that_could_be_asked(tmp_path: Path) -> None:
+    """The lines that are commented out are right as they stand."""
+    text = (FILES / "dock.toml").read_text()
+    lines = [
+        line.removeprefix("# ") if line.startswith(("# [[", "# id", "# url")) else line for line in text.splitlines()
+    ]
+    (tmp_path / "dock.toml").write_text("\n".join(lines))
+    (other,) = load(tmp_path / "dock.toml", DockConfig).dock.witnesses
+    assert other.id == load(FILES / "witness.toml", WitnessConfig).witness.id
+
+
 def test_the_simulated_sample_opens_all_its_parts(tmp_path: Path) -> None:
     copy = Path(shutil.copy(FILES / "recorder.simulated.toml", tmp_path))
     config = load(copy, RecorderConfig)
@@ -58,6 +75,7 @@ def test_samples_for_real_parts_use_no_simulated_one() -> None:
         ("recorder.pi.toml", "enforcement-recorder"),
         ("recorder.linux.toml", "enforcement-recorder"),
         ("dock.toml", "enforcement-dock"),
+        ("witness.toml", "enforcement-witness"),
     ],
 )
 def test_samples_stay_within_the_folders_that_unit_and_tmpfiles_give(sample: str, unit: str) -> None:
@@ -83,6 +101,8 @@ def test_every_file_of_the_brokers_configuration_is_one_that_tmpfiles_opens_to_i
 def strings(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [text for inner in value.values() for text in strings(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in strings(inner)]
     return [value] if isinstance(value, str) else []
 
 

@@ -18,7 +18,7 @@ from benchmarks.rig import Process, Unit, enrol, footage
 
 UNITS = Path(__file__).parents[2] / "systemd"
 DEBIAN_MOSQUITTO = Path("/lib/systemd/system/mosquitto.service")
-NAMES = ("enforcement-recorder", "enforcement-dock", "mosquitto")
+NAMES = ("enforcement-recorder", "enforcement-dock", "enforcement-witness", "mosquitto")
 HIGHEST_EXPOSURE = 2.0
 PROGRAMS = re.compile("/opt/enforcement-recorder/bin/recorder|/usr/sbin/mosquitto")
 
@@ -81,7 +81,12 @@ def test_the_units_exposure_is_at_most_two(installed: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "file",
-    ["enforcement-recorder.service", "enforcement-dock.service", "mosquitto.service.d/enforcement-dock.conf"],
+    [
+        "enforcement-recorder.service",
+        "enforcement-dock.service",
+        "enforcement-witness.service",
+        "mosquitto.service.d/enforcement-dock.conf",
+    ],
 )
 def test_restarts_are_bounded_and_the_bound_can_be_reached(file: str) -> None:
     unit = read(file)
@@ -92,7 +97,7 @@ def test_restarts_are_bounded_and_the_bound_can_be_reached(file: str) -> None:
 
 
 def test_a_configuration_that_is_wrong_is_not_tried_again() -> None:
-    for name in ("enforcement-recorder.service", "enforcement-dock.service"):
+    for name in ("enforcement-recorder.service", "enforcement-dock.service", "enforcement-witness.service"):
         assert read(name)["Service"]["RestartPreventExitStatus"] == "2"
 
 

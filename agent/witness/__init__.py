@@ -1,0 +1,1 @@
+"""The witness: remembers how far each ledger was, and cosigns only what continues that."""
