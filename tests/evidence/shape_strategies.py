@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import types
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from agent.evidence.entries import BODIES
+from agent.evidence.entries import BODIES, ObjectRef
 
 
 def shapes(kind: type[Any]) -> st.SearchStrategy[Any]:
@@ -19,7 +19,18 @@ def shapes(kind: type[Any]) -> st.SearchStrategy[Any]:
 
 def any_body() -> st.SearchStrategy[Any]:
     """A body of any type."""
-    return st.one_of([shapes(kind) for kind in BODIES.values()])
+    return st.one_of([bodies(kind) for kind in BODIES.values()])
+
+
+def bodies(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """A body of this type; its object, if it names one, has the form that the type has."""
+    return shapes(kind).map(_of_its_form)
+
+
+def _of_its_form(body: Any) -> Any:
+    form = "jws" if body.TYPE in ("adopted", "receipt") else "age"
+    named = [one.name for one in fields(body) if isinstance(getattr(body, one.name), ObjectRef)]
+    return replace(body, **{name: replace(getattr(body, name), form=form) for name in named})
 
 
 def _value(hint: Any) -> st.SearchStrategy[Any]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import TIME
-from shape_strategies import any_body, shapes
+from shape_strategies import any_body, bodies, shapes
 
 from agent.errors import FormatError
 from agent.evidence.documents import Assignment, Policy, Profile, TrustBundle
@@ -37,7 +37,7 @@ SEGMENT = Segment("0" * 16, 0, ObjectRef("a" * 64, 1, "age"), 0, 0, None, 0, Fal
 
 @pytest.mark.parametrize("kind", BODIES.values(), ids=BODIES)
 def test_every_type_of_entry_is_read_back_as_it_was_written(kind: type[Any]) -> None:
-    @given(shapes(kind), shapes(EntryTime))
+    @given(bodies(kind), shapes(EntryTime))
     def check(body: Any, time: EntryTime) -> None:
         read = load_entry(load_object(dump_json(payload(body, time))))
         assert read == Entry(7, "0" * 64, "er-1", time, body)
@@ -135,3 +135,14 @@ def test_the_devices_of_a_path_are_itself_or_its_folders_by_name_and_no_symbolic
     (tmp_path / "er-3").symlink_to(tmp_path / "er-1")
     assert devices_of(tmp_path) == [tmp_path / "er-1", tmp_path / "er-2"]
     assert devices_of(tmp_path / "er-1") == [tmp_path / "er-1"]
+
+
+@given(any_body())
+def test_an_object_of_another_form_than_its_type_has_is_refused(body: Any) -> None:
+    """Footage that calls itself a document would escape being sealed; a document, being signed."""
+    swapped = payload(body)
+    for value in swapped["body"].values():
+        if isinstance(value, dict) and value.get("form"):
+            value["form"] = "age" if value["form"] == "jws" else "jws"
+            with pytest.raises(FormatError, match="form"):
+                load_entry(swapped)
