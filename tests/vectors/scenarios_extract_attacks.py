@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.vectors.agency import DEVICE, DOCK, SECOND, WITNESS
+from tests.vectors.agency import DEVICE, DOCK, HOUR_US, SECOND, WITNESS
 from tests.vectors.builder import Bundle, scenario
 from tests.vectors.extracts import Extract, Files, lines_of, place
 from tests.vectors.pieces import Link, Ref, path_of, place_of
@@ -310,6 +310,16 @@ def extract_cosignature_forged(b: Bundle) -> None:
     place(b, extract)
     b.expect("CHECKPOINT_INVALID", "cosigned")
     b.witnessed = False
+
+
+@scenario("extract-time-after-witness", "The device's clock was an hour ahead: handed over alone, the recording still claims to be later than its witness.")
+def extract_time_after_witness(b: Bundle) -> None:
+    d = Recorder(b.agency)
+    d.offset_us = HOUR_US
+    d.begin()
+    d.record("first")
+    place(b, Extract.of(d, "first"))
+    b.expect("TIME_AFTER_WITNESS", 0)
 
 
 @scenario("extract-unwitnessed", "No witness cosigned the note: whoever made the extract could have made everything.")

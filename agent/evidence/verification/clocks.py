@@ -41,7 +41,7 @@ class Clocks:
         self._floor_us = max(time_us, self._floor_us or 0)
 
     def end(self) -> None:
-        """Said at the end, when it is known how far the witnesses saw: see ``sourceless_from``."""
+        """Nothing is left to be said; how far a missing source matters, the witnesses decide."""
 
     @property
     def last_without_source(self) -> int | None:

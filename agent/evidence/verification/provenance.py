@@ -94,7 +94,7 @@ class Boots:
             case.facts.simulated = True
 
     def end(self) -> None:
-        """Nothing yet: certificates are judged when every witness has spoken, see ``judge_certificates``."""
+        """Nothing yet: certificates are judged when every witness has spoken."""
 
     def judge_certificates(self) -> None:
         """Each boot's certificate at the time of the boot, which is a witness's where there is one."""

@@ -115,11 +115,9 @@ def _take_steps(case: Case) -> None:
     extract = case.kind == "extract"
     files = (case.folder.cosigned,) if extract else (case.folder.checkpoint, case.folder.cosigned)
     witnesses = Witnesses(case, notes_of(case, files), clocks)
-    objects, documents = Objects(case, conduct), Documents(case)
+    objects = Objects(case, conduct)
     # Witnesses and documents come last: what a line brings counts for those after it.
-    judges: list[Judge] = [Counts(case), objects, boots, recordings, clocks, documents]
-    if not extract:
-        judges[-1:] = [Epochs(case), witnesses, documents]
+    judges: list[Judge] = [Counts(case), objects, boots, recordings, clocks, Epochs(case), witnesses, Documents(case)]
     last: list[Entry] = []
 
     def take(entry: Entry) -> None:
@@ -127,12 +125,14 @@ def _take_steps(case: Case) -> None:
         for judge in judges:
             judge.see(entry)
 
-    read = _read_extract if extract else _read_ledger
-    readable = read(case, take, witnesses)
-    if readable:
-        for judge in [*judges, witnesses] if extract else judges:
+    if read_extract(case, take) if extract else _read_ledger(case, take, witnesses):
+        for judge in judges:
             judge.end()
         boots.judge_certificates()
+    elif not extract:
+        # Without a ledger: what the checkpoints say all the same, and that nothing lists the files.
+        witnesses.end()
+        objects.end()
     _say_unknown(case, witnesses, clocks)
     _tell(case, witnesses, last)
 
@@ -146,19 +146,7 @@ def _read_ledger(case: Case, take: Callable[[Entry], None], witnesses: Witnesses
         take(entry)
         witnesses.key_after(entry.seq + 1, keys)
 
-    return read_lines(case, follow) is not None or _unreadable(case, witnesses)
-
-
-def _unreadable(case: Case, witnesses: Witnesses) -> bool:
-    """Without a ledger: what the checkpoints say all the same, and that nothing listed the files."""
-    witnesses.end()
-    Objects(case, case.question.conduct(case)).end()
-    return False
-
-
-def _read_extract(case: Case, take: Callable[[Entry], None], witnesses: Witnesses) -> bool:
-    del witnesses
-    return read_extract(case, take)
+    return read_lines(case, follow) is not None
 
 
 def _say_unknown(case: Case, witnesses: Witnesses, clocks: Clocks) -> None:

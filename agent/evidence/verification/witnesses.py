@@ -92,9 +92,11 @@ class Witnesses:
         """The note over the most lines that holds and has a trusted cosignature."""
 
     def see(self, entry: Entry) -> None:
-        """One entry; with those about witnesses, what they say."""
+        """One entry; with those about witnesses, what they say. An extract holds too little of the tree for that."""
         for note in self._notes:
             self._watch(note, entry)
+        if self._case.kind == "extract":
+            return
         match entry.body:
             case Witnessed(note=text):
                 self._on_witnessed(entry, text)
