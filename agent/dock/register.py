@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from pydantic import ConfigDict
 
 from agent.errors import FormatError, TrustError
 from agent.evidence.documents import TrustBundle
 from agent.evidence.encoding import load_object
+from agent.evidence.keys import read_crl
 from agent.evidence.shapes import STRICT, FormatVersion, Name, load_shape
 
 REGISTER_NAME: Final = "register.json"
@@ -54,7 +54,7 @@ class DeviceRegister:
                 return False
             accepted = load_shape(Accepted, load_object(self._paths[0].read_bytes()))
             revoked = self._read_crl(self._paths[1].read_bytes())
-        except (OSError, FormatError, ValueError, TypeError, InvalidSignature) as error:
+        except (OSError, FormatError, TrustError) as error:
             raise TrustError(f"the dock's register or CRL cannot be used: {error}") from error
         if accepted.agency != self._trust.agency:
             raise TrustError(f"the register is of {accepted.agency}, not of {self._trust.agency}")
@@ -62,10 +62,7 @@ class DeviceRegister:
         return True
 
     def _read_crl(self, pem: bytes) -> frozenset[int]:
-        crl = x509.load_pem_x509_crl(pem)
-        key = self._trust.root().public_key()
-        if not crl.is_signature_valid(key):  # type: ignore[arg-type]  # the root's key is one that can sign a CRL
-            raise FormatError("the CRL is not signed by the agency's root")
+        crl = read_crl(pem, self._trust.root())
         return frozenset(row.serial_number for row in crl if not _superseded(row))
 
     @property

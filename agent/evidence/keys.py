@@ -53,6 +53,18 @@ def read_identity(der: bytes, root: x509.Certificate) -> Identity:
     return Identity(device, _subject(certificate, x509.NameOID.ORGANIZATION_NAME), raw, certificate)
 
 
+def read_crl(pem: bytes, root: x509.Certificate) -> x509.CertificateRevocationList:
+    """The agency's revocation list; raises TrustError unless it can be read, names the root and is signed by it."""
+    try:
+        listed = x509.load_pem_x509_crl(pem)
+        signed = listed.is_signature_valid(root.public_key())  # type: ignore[arg-type]  # a root's key can sign a list
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise TrustError(f"the revocation list cannot be read: {error}") from error
+    if not signed or listed.issuer != root.subject:
+        raise TrustError("the revocation list is not signed by the agency's root")
+    return listed
+
+
 def _subject(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
     found = certificate.subject.get_attributes_for_oid(oid)
     if len(found) != 1 or not isinstance(found[0].value, str):

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from agent.errors import TrustError
 from agent.evidence.documents import TrustBundle
 from agent.evidence.encoding import from_b64url
 from agent.evidence.entries import Boot, Entry
-from agent.evidence.keys import Identity, read_identity
+from agent.evidence.keys import Identity, read_crl, read_identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +77,7 @@ def _read(data: bytes) -> _Agency:
     trust = TrustBundle.from_json(data)
     root = trust.root()
     try:
-        crl = x509.load_pem_x509_crl(trust.crl.encode())
-        signed = crl.is_signature_valid(root.public_key())  # type: ignore[arg-type]  # a root's key can sign a list
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise TrustError(f"the revocation list of {trust.agency} cannot be read: {error}") from error
-    if not signed:
-        raise TrustError(f"the revocation list of {trust.agency} is not signed by its root")
+        crl = read_crl(trust.crl.encode(), root)
+    except TrustError as error:
+        raise TrustError(f"{trust.agency}: {error}") from error
     return _Agency(trust.agency, root, frozenset(row.serial_number for row in crl))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from agent.errors import TrustError
-from agent.evidence.documents import Policy, Profile, TrustBundle, read_policy, read_profile
+from agent.evidence.documents import Policy, Profile, read_policy, read_profile
 from agent.evidence.encoding import from_b64url
 from agent.evidence.entries import Adopted, Boot, Entry
 from agent.evidence.folder import is_here, read_document
 from agent.evidence.jws import MAX_JWS_BYTES
+from agent.evidence.keys import read_crl
 from agent.evidence.verification.case import Case, at
 from agent.evidence.verification.workbook import BootTime
 
@@ -110,21 +110,11 @@ class Boots:
             self._case.find("CERTIFICATE_REVOKED", f"entry {boot.seq}")
 
 
-def read_crl(trust: TrustBundle) -> x509.CertificateRevocationList | None:
-    """The trust file's revocation list, if the root signed it."""
-    try:
-        listed, root = x509.load_pem_x509_crl(trust.crl.encode()), trust.root()
-        if listed.issuer != root.subject or not listed.is_signature_valid(root.public_key()):  # type: ignore[arg-type]
-            return None
-    except (ValueError, TypeError, InvalidSignature):
-        return None
-    return listed
-
-
 def revoked(case: Case) -> dict[int, int]:
     """Serial numbers on the list, with the time of revocation (UTC, microseconds)."""
-    listed = read_crl(case.trust)
-    if listed is None:
-        case.find("REVOCATION_LIST", "trust")
+    try:
+        listed = read_crl(case.trust.crl.encode(), case.trust.root())
+    except TrustError as error:
+        case.find("REVOCATION_LIST", "trust", str(error))
         return {}
     return {one.serial_number: round(one.revocation_date_utc.timestamp() * 1e6) for one in listed}
