@@ -100,6 +100,13 @@ class ProofError(FormatError):
     advice = "移交包与见证不符，请保留原件并送检。 Keep the extract untouched and have it examined."
 
 
+class NotExtractableError(FormatError):
+    """A recording cannot be handed over by itself: not there, without keys of its own, or not yet witnessed."""
+
+    code = "ER-2009"
+    advice = "请核对编号；未经见证的，请先入站或请求见证。 Check the number; if it is not witnessed, dock the device first."
+
+
 class TrustError(RecorderError):
     """A trust bundle, certificate, profile or policy is missing, malformed or not from the agency."""
 

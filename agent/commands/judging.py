@@ -7,6 +7,8 @@ import json
 import os
 import re
 import tempfile
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +26,9 @@ from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import Close, Entry, Open
 from agent.evidence.export import export_recording
 from agent.evidence.extract import extract_recording
-from agent.evidence.folder import EvidenceFolder, devices_of, read_regular
+from agent.evidence.folder import EvidenceFolder, devices_of, is_regular, read_regular
 from agent.evidence.index import LedgerIndex, build_index
+from agent.evidence.keys import read_crl
 from agent.evidence.ledger import unverified_entries
 from agent.evidence.shapes import dump_shape
 from agent.evidence.verification.findings import AXIS_TEXT, RULES, Axis
@@ -42,9 +45,9 @@ SIGNS: Final = {
 }
 
 
-def _trust(path: Path) -> TrustBundle:
+def _read_trust(path: Path) -> bytes:
     try:
-        return TrustBundle.from_json(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise TrustError(f"{path}: {error.strerror}") from error
 
@@ -58,20 +61,27 @@ def read_identity_file(path: Path) -> pyrage.x25519.Identity:
         raise TrustError(f"{path} is not an age identity file: {error}") from error
 
 
-def _about(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What was judged, and with what: a report must be repeatable."""
-    trust = arguments.trust.read_bytes()
-    bundle = TrustBundle.from_json(trust)
-    return {
-        "path": str(arguments.path),
-        "software": f"enforcement-recorder {__version__}",
-        "agency": bundle.agency,
-        "agency_name": bundle.agency_name,
-        "trust_sha256": sha256_hex(trust),
+def _about(arguments: argparse.Namespace, data: bytes, trust: TrustBundle) -> dict[str, Any]:
+    """What was judged, when and with what: a report must be repeatable. ``data``: the trust file as it was read."""
+    about = {"path": str(arguments.path), "software": f"enforcement-recorder {__version__}"}
+    about["judged_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    with suppress(TrustError):  # a list that cannot be used is a finding; it is of no date
+        about["crl_as_of"] = read_crl(trust.crl.encode(), trust.root()).last_update_utc.isoformat()
+    return about | {
+        "agency": trust.agency,
+        "agency_name": trust.agency_name,
+        "trust_sha256": sha256_hex(data),
         "with_identity": arguments.identity is not None,
         "accept_simulated": arguments.accept_simulated,
         "notes": len(arguments.note),
     }
+
+
+def _write_page(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, "utf-8")
+    except OSError as error:
+        raise UsageError(f"报告未能写入 the page could not be written: {path}: {error.strerror}") from error
 
 
 def _note(path: Path) -> bytes:
@@ -86,6 +96,8 @@ def extract_command(arguments: argparse.Namespace) -> int:
     folder = EvidenceFolder(arguments.path)
     if not _RECORDING.fullmatch(arguments.recording):
         raise UsageError("--recording 需要 16 位十六进制编号； --recording takes 16 hex digits")
+    if not is_regular(folder.ledger):
+        raise UsageError(f"{arguments.path} 没有账本，请指定一台设备的目录； holds no ledger: name one device's folder")
     if arguments.out.exists():
         raise UsageError(f"{arguments.out} 已存在； exists already: name a folder that is to be made")
     try:
@@ -107,8 +119,9 @@ def extract_command(arguments: argparse.Namespace) -> int:
 
 def verify_command(arguments: argparse.Namespace) -> int:
     """``recorder verify``: judges and prints the verdict."""
+    data = _read_trust(arguments.trust)
     question = Question(
-        trust=_trust(arguments.trust),
+        trust=TrustBundle.from_json(data),
         conduct=ConductJudge,
         identity=read_identity_file(arguments.identity) if arguments.identity else None,
         notes=tuple(_note(path) for path in arguments.note),
@@ -125,12 +138,13 @@ def verify_command(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise UsageError(f"{arguments.path}: {error.strerror}") from error
         report = verify(arguments.path, question, lambda count: progress.advance(bar, count))
-    if arguments.html:
-        arguments.html.write_text(render(report, _about(arguments)), "utf-8")
+    about = _about(arguments, data, question.trust)
     if arguments.json:
-        print_json(report.to_json(_about(arguments)))
+        print_json(report.to_json(about))
     else:
         print_report(report, Console())
+    if arguments.html:
+        _write_page(arguments.html, render(report, about))
     return report.exit_code()
 
 

@@ -17,7 +17,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import ConfigDict
 
-from agent.errors import FormatError
+from agent.errors import FormatError, NotExtractableError
 from agent.evidence import jws
 from agent.evidence.checkpoint import MAX_NOTE_BYTES, Checkpoint, open_note
 from agent.evidence.encoding import dump_json
@@ -94,19 +94,19 @@ class Extracted:
 def extract_recording(folder: EvidenceFolder, index: LedgerIndex, recording: str, out: Path) -> Extracted:
     """Writes one recording with its proofs into a new folder. Not synced: it is a copy.
 
-    Raises FormatError when the recording is not there, has no keys of its own, or is not yet witnessed to its end;
-    OSError.
+    Raises NotExtractableError when the recording is not there, has no keys of its own, or is not yet witnessed to its
+    end; FormatError when the index is not of this ledger; OSError.
     """
     note = read_regular(folder.cosigned, MAX_NOTE_BYTES)
     if note is None:
-        raise FormatError("no witness has cosigned this ledger: dock the device, or ask a witness, then extract")
+        raise NotExtractableError("no witness has cosigned this ledger: dock the device, or ask a witness, then extract")
     point = open_note(note).checkpoint
     place = index.find(recording)
     if place is None:
-        raise FormatError(f"there is no recording {recording} with keys of its own in this ledger")
+        raise NotExtractableError(f"there is no recording {recording} with keys of its own in this ledger")
     last = place.end if place.end >= 0 else index.size - 1
     if last >= point.size:
-        raise FormatError(f"the recording goes to line {last}, the witness saw {point.size}: dock the device first")
+        raise NotExtractableError(f"the recording goes to line {last}, the witness saw {point.size}: dock the device first")
     rows = [_proved(index, seq, point) for seq in _numbers(place, last)]
     out.mkdir(parents=True)
     agency, _, device = point.origin.split("/")

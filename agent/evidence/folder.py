@@ -75,6 +75,14 @@ def open_regular(path: Path) -> BufferedReader | None:
     return _open_in(path.parent, path.name, 0)
 
 
+def is_regular(path: Path) -> bool:
+    """Whether ``open_regular`` would open it."""
+    file = open_regular(path)
+    if file is not None:
+        file.close()
+    return file is not None
+
+
 def open_object(folder: EvidenceFolder, ref: ObjectRef) -> BufferedReader | None:
     """Opens an object as ``open_regular`` does; None also when the folder of objects itself is a link."""
     return _open_in(folder.objects, ref.file_name, os.O_NOFOLLOW)

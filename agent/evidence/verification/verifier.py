@@ -14,8 +14,8 @@ from typing import Final
 
 from agent.errors import StorageError, UsageError
 from agent.evidence.entries import Entry
-from agent.evidence.extract import EXTRACT_FILE
-from agent.evidence.folder import EvidenceFolder, devices_of, open_regular
+from agent.evidence.extract import EXTRACT_FILE, LINES_FILE
+from agent.evidence.folder import EvidenceFolder, devices_of, is_regular
 from agent.evidence.keys import KeyState
 from agent.evidence.merkle import StoredTree
 from agent.evidence.verification.case import Case, Judge, Kind, Progress, Question
@@ -48,17 +48,15 @@ def total_bytes(path: Path) -> int:
     found = 0
     for device in [path] if is_extract(path) else devices_of(path):
         folder = EvidenceFolder(device)
-        for file in (folder.ledger, *(folder.objects.iterdir() if folder.objects.is_dir() else ())):
+        lines = (folder.ledger, folder.path / LINES_FILE)
+        for file in (*lines, *(folder.objects.iterdir() if folder.objects.is_dir() else ())):
             found += file.lstat().st_size if file.is_file() else 0
     return found
 
 
 def is_extract(path: Path) -> bool:
     """Whether this folder is one recording handed over."""
-    file = open_regular(path / EXTRACT_FILE)
-    if file is not None:
-        file.close()
-    return file is not None
+    return is_regular(path / EXTRACT_FILE)
 
 
 def verify(path: Path, question: Question, progress: Progress = lambda count: None) -> Report:
