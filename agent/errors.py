@@ -104,7 +104,7 @@ class NotExtractableError(FormatError):
     """A recording cannot be handed over by itself: not there, without keys of its own, or not yet witnessed."""
 
     code = "ER-2009"
-    advice = "请核对编号；未经见证的，请先入站或请求见证。 Check the number; if it is not witnessed, dock the device first."
+    advice = "请核对编号；未经见证的，请先入站。 Check the number; if it is not witnessed, dock the device first."
 
 
 class TrustError(RecorderError):

@@ -99,14 +99,14 @@ def extract_recording(folder: EvidenceFolder, index: LedgerIndex, recording: str
     """
     note = read_regular(folder.cosigned, MAX_NOTE_BYTES)
     if note is None:
-        raise NotExtractableError("no witness has cosigned this ledger: dock the device, or ask a witness, then extract")
+        raise NotExtractableError("no witness has cosigned this ledger: dock the device, or ask a witness")
     point = open_note(note).checkpoint
     place = index.find(recording)
     if place is None:
         raise NotExtractableError(f"there is no recording {recording} with keys of its own in this ledger")
     last = place.end if place.end >= 0 else index.size - 1
     if last >= point.size:
-        raise NotExtractableError(f"the recording goes to line {last}, the witness saw {point.size}: dock the device first")
+        raise NotExtractableError(f"it goes to line {last}, the witness saw {point.size}: dock the device first")
     rows = [_proved(index, seq, point) for seq in _numbers(place, last)]
     out.mkdir(parents=True)
     agency, _, device = point.origin.split("/")

@@ -224,6 +224,18 @@ class Recorder(Device):
             self.own_epoch(r, "recording_end")
         return seq
 
+    def start(self, name: str, kind: str = "video", **how: Any) -> Recording:
+        """A good notice, then the recording is open; ``how`` goes to ``open``."""
+        r = self.recording(name, kind)
+        self.notice(r)
+        self.open(r, **how)
+        return r
+
+    def finish(self, r: Recording) -> None:
+        """The site is marked, the recording closes."""
+        self.mark(r)
+        self.close(r)
+
     def record(
         self,
         name: str,

@@ -31,8 +31,7 @@ def formed(name: str, about: str, kind: str, found: bool = True, **opened: Any) 
             r = d.recording("first", kind)
             d.notice(r)
             seq = d.open(r, **opened)
-            d.mark(r)
-            d.close(r)
+            d.finish(r)
             if found:
                 b.expect("FORMAT_OF_KIND", seq)
 
@@ -50,9 +49,7 @@ formed("format-audio-without-sound", "Sound alone, without a format of sound.", 
 @scenario("format-photo-with-film", "A still picture's recording has a segment.")
 def format_photo_with_film(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first", "photo")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first", "photo")
         d.photo(r)
         r.video = FILM
         d.segment(r)
@@ -133,9 +130,7 @@ sited("good-site-of-photo", "A still picture needs no mark of the site.", False,
 def site_in_other(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         d.record("first")
-        r = d.recording("second")
-        d.notice(r)
-        d.open(r)
+        r = d.start("second")
         d.segment(r)
         d.close(r)
         b.expect("SITE_NOT_IDENTIFIED", r.place)

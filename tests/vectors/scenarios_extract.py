@@ -39,9 +39,7 @@ def good_extract_later(b: Bundle) -> None:
 def good_extract_open_end(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.begin()
-    r = d.recording("first")
-    d.notice(r)
-    d.open(r)
+    r = d.start("first")
     d.segment(r)
     d.mark(r)
     d.close(r, epoch=False)
@@ -63,9 +61,7 @@ def good_extract_recovered(b: Bundle) -> None:
 def good_extract_ended_by_boot(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.begin()
-    r = d.recording("first")
-    d.notice(r)
-    d.open(r)
+    r = d.start("first")
     d.segment(r)
     d.mark(r)
     d.close(r, reason="shutdown", epoch=False)

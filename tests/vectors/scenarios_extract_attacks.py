@@ -124,9 +124,7 @@ def extract_index_of_other(b: Bundle) -> None:
 def extract_signed_by_other_key(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.begin()
-    r = d.recording("first")
-    d.notice(r)
-    d.open(r)
+    r = d.start("first")
     d.segment(r)
     seq = d.enter_of(r, "mark", {"kind": "site_sign", "at_us": 0}, key=Dice("intruder").key())
     d.segment(r)
@@ -139,9 +137,7 @@ def extract_signed_by_other_key(b: Bundle) -> None:
 def extract_false_signature(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.begin()
-    r = d.recording("first")
-    d.notice(r)
-    d.open(r)
+    r = d.start("first")
     d.segment(r)
     seq = d.enter_of(r, "mark", {"kind": "site_sign", "at_us": 0}, sign=lambda message: bytes(32) + b"\1" + bytes(31))
     d.segment(r)

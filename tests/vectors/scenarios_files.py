@@ -178,9 +178,7 @@ def particulars_missing_file(b: Bundle) -> None:
 @scenario("photo-of-photo-missing", "The only photo of a recording is missing, and the particulars with it: the recording is removed.")
 def photo_of_photo_missing(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("third", "photo")
-        d.notice(r)
-        d.open(r)
+        r = d.start("third", "photo")
         d.photo(r)
         d.close(r, reason="photo")
 

@@ -144,9 +144,7 @@ def good_recovered_with_identity(b: Bundle) -> None:
 
 def power_cut(d: Recorder) -> None:
     """A recording that the power cut; and what the next start makes of it."""
-    r = d.recording("first")
-    d.notice(r)
-    d.open(r)
+    r = d.start("first")
     d.segment(r)
     d.mark(r)
     d.boot(tail_cut_bytes=321)
@@ -160,9 +158,7 @@ def power_cut(d: Recorder) -> None:
 @scenario("good-boot-after-cut-close", "After a cut the close is the last line before the next start: a boot ends its key.")
 def good_boot_after_cut_close(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first")
         d.segment(r)
         d.mark(r)
         d.close(r, reason="shutdown", epoch=False)
@@ -235,9 +231,7 @@ def good_audio(b: Bundle) -> None:
 @scenario("good-photo", "A still picture alone: no film, no mark.")
 def good_photo(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first", "photo")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first", "photo")
         d.photo(r)
         d.close(r, reason="photo")
 
@@ -261,9 +255,7 @@ def good_photo_then_film(b: Bundle) -> None:
 @scenario("good-gap-entered-hole", "Media time has a hole and a gap was entered before the next segment: only the gap is found.")
 def good_gap_entered_hole(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first")
         d.segment(r)
         d.mark(r)
         d.gap(r, "camera", missing_us=3_000_000, dropped=6)

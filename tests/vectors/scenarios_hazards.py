@@ -83,9 +83,7 @@ def time_of_open(b: Bundle) -> int:
     """Entries come at the same times whatever a profile says."""
     d = Recorder(b.agency)
     d.begin()
-    r = d.recording("first")
-    d.notice(r)
-    d.open(r)
+    r = d.start("first")
     return d.true_us
 
 
@@ -104,9 +102,7 @@ def flagged(name: str, about: str, found: bool, go_on: Callable[[Recorder, Recor
 
     def build(b: Bundle) -> None:
         def change(d: Recorder) -> None:
-            r = d.recording("first")
-            d.notice(r)
-            d.open(r)
+            r = d.start("first")
             d.segment(r)
             d.mark(r)
             seq = d.enter("hazard", {"state": state, "inputs": [hazard_input(state)]})

@@ -159,9 +159,7 @@ def boot_signature_small_r(b: Bundle) -> None:
 @scenario("epoch-missing-at-end", "After a recording's close the same key goes on.")
 def epoch_missing_at_end(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("third")
-        d.notice(r)
-        d.open(r)
+        r = d.start("third")
         d.segment(r)
         d.mark(r)
         d.close(r, epoch=False)
@@ -178,8 +176,7 @@ def epoch_missing_at_begin(b: Bundle) -> None:
         b.expect("EPOCH_OVERDUE", d.notice(r, epoch=False))
         d.open(r)
         d.segment(r)
-        d.mark(r)
-        d.close(r)
+        d.finish(r)
 
     small(b, change)
 
@@ -192,8 +189,7 @@ def epoch_missing_at_first_begin(b: Bundle) -> None:
         b.expect("EPOCH_OVERDUE", d.notice(r, epoch=False))
         d.open(r)
         d.segment(r)
-        d.mark(r)
-        d.close(r)
+        d.finish(r)
 
     small(b, change)
 
@@ -207,8 +203,7 @@ def epoch_begin_before_boot(b: Bundle) -> None:
         b.expect("EPOCH_OVERDUE", d.notice(r, epoch=False))
         d.open(r)
         d.segment(r)
-        d.mark(r)
-        d.close(r)
+        d.finish(r)
 
     small(b, change)
 
@@ -221,8 +216,7 @@ def epoch_of_other_reason(b: Bundle) -> None:
         b.expect("EPOCH_OVERDUE", d.notice(r, epoch=False))
         d.open(r)
         d.segment(r)
-        d.mark(r)
-        d.close(r)
+        d.finish(r)
 
     small(b, change)
 

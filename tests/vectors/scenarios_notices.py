@@ -179,8 +179,7 @@ def early(name: str, about: str, found: bool, shoot: Callable[[Recorder, Recordi
             ended = d.mono_us - 1_000_000
             d.open(r)
             shoot(d, r, ended)
-            d.mark(r)
-            d.close(r)
+            d.finish(r)
             if found:
                 b.expect("FRAME_BEFORE_NOTICE", r.place)
 

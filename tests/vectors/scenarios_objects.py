@@ -17,9 +17,7 @@ from tests.vectors.recorder import Recorder, Recording
 @scenario("object-repeated", "The device enters a segment of an older recording once more as a new one.")
 def object_repeated(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("third")
-        d.notice(r)
-        d.open(r)
+        r = d.start("third")
         d.segment(r)
         d.mark(r)
         b.expect("OBJECT_REPEATED", d.segment(r, object=d.recordings["second"].pieces[1]))
@@ -31,9 +29,7 @@ def object_repeated(b: Bundle) -> None:
 @scenario("object-repeated-in-recording", "A recording has the same segment twice, and its photo is the particulars.")
 def object_repeated_in_recording(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("third")
-        d.notice(r)
-        d.open(r)
+        r = d.start("third")
         d.segment(r)
         d.mark(r)
         b.expect("OBJECT_REPEATED", d.segment(r, object=r.pieces[0]))
@@ -46,9 +42,7 @@ def object_repeated_in_recording(b: Bundle) -> None:
 @scenario("object-repeated-and-missing", "A segment is entered twice, and its file is gone: missing once.")
 def object_repeated_and_missing(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("third")
-        d.notice(r)
-        d.open(r)
+        r = d.start("third")
         d.segment(r)
         d.segment(r)
         d.mark(r)
@@ -70,9 +64,7 @@ def sealed_so(name: str, about: str, seal: Seal, code: str | None = "NOT_SEALED"
 
     def build(b: Bundle) -> None:
         def change(d: Recorder) -> None:
-            r = d.recording("first")
-            d.notice(r)
-            d.open(r)
+            r = d.start("first")
             d.segment(r)
             d.mark(r)
             ref = d.put(seal(d, d.film(r, r.end_us, 2_000_000)), "age")
@@ -129,8 +121,7 @@ def recipients_differ(b: Bundle) -> None:
         ref = d.seal("particulars for a stranger", compact(d.particulars(r)), keys)
         b.expect("RECIPIENTS_DIFFER", d.open(r, particulars=ref, recipients=[key.recipient for key in keys]))
         d.segment(r, object=d.seal("segment for a stranger", d.film(r, 0, 2_000_000), keys))
-        d.mark(r)
-        d.close(r)
+        d.finish(r)
 
     brief(b, change)
 
@@ -142,8 +133,7 @@ def recipients_fewer(b: Bundle) -> None:
         d.notice(r)
         b.expect("RECIPIENTS_DIFFER", d.open(r, recipients=[d.agency.archive.recipient] * 2))
         d.segment(r)
-        d.mark(r)
-        d.close(r)
+        d.finish(r)
 
     brief(b, change)
 
@@ -160,9 +150,7 @@ def content(name: str, about: str, enter: Callable[[Recorder, Recording], Ref | 
 
     def build(b: Bundle) -> None:
         def change(d: Recorder) -> None:
-            r = d.recording("first")
-            d.notice(r)
-            d.open(r)
+            r = d.start("first")
             d.segment(r)
             d.mark(r)
             ref = enter(d, r)
@@ -230,9 +218,7 @@ content("content-telemetry-off-the-globe", "A position is north of the pole.", t
 @scenario("good-contents-at-limits", "Telemetry of one position, and of none; a photo of two bytes; positions at the corners of the globe.")
 def good_contents_at_limits(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first")
         d.segment(r)
         d.mark(r)
         d.photo(r, b"\xff\xd8")
@@ -257,8 +243,7 @@ def said(name: str, about: str, make: Callable[[Recorder, Recording], Any], *cod
             d.notice(r)
             seq = d.open(r, content=make(d, r), **opened)
             d.segment(r)
-            d.mark(r)
-            d.close(r)
+            d.finish(r)
             for code in codes:
                 b.expect(code, place_of(r.objects[0]) if code == "CONTENT_MISMATCH" else seq)
 
@@ -278,8 +263,7 @@ def particulars_not_for_identity(b: Bundle) -> None:
         d.open(r, particulars=ref)
         b.expect("CONTENT_UNREADABLE", place_of(ref))
         d.segment(r)
-        d.mark(r)
-        d.close(r)
+        d.finish(r)
 
     brief(b, change)
     b.with_identity()
@@ -289,9 +273,7 @@ def particulars_not_for_identity(b: Bundle) -> None:
 @scenario("segment-as-document", "A segment is entered as a document, which nobody would ask to be sealed.")
 def segment_as_document(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("third")
-        d.notice(r)
-        d.open(r)
+        r = d.start("third")
         b.expect("LINE_MALFORMED", d.segment(r, object=r.objects[0] | {"form": "jws"}))
 
     small(b, change)

@@ -16,9 +16,7 @@ def filmed(name: str, about: str, film: Film, **closing: object) -> None:
 
     def build(b: Bundle) -> None:
         def change(d: Recorder) -> None:
-            r = d.recording("first")
-            d.notice(r)
-            d.open(r)
+            r = d.start("first")
             d.segment(r)
             d.mark(r)
             film(b, d, r)
@@ -52,12 +50,9 @@ def overlap(b: Bundle, d: Recorder, r: Recording) -> None:
 
 
 def late_start(b: Bundle, d: Recorder) -> None:
-    r = d.recording("first")
-    d.notice(r)
-    d.open(r)
+    r = d.start("first")
     b.expect("GAP_HIDDEN", d.segment(r, start_us=1_000_000))
-    d.mark(r)
-    d.close(r)
+    d.finish(r)
 
 
 def gap_before_other_segment(b: Bundle, d: Recorder, r: Recording) -> None:
@@ -89,9 +84,7 @@ def close_of(name: str, about: str, film: Film, found: bool = True, **closing: o
 
     def build(b: Bundle) -> None:
         def change(d: Recorder) -> None:
-            r = d.recording("first")
-            d.notice(r)
-            d.open(r)
+            r = d.start("first")
             d.segment(r)
             d.mark(r)
             film(b, d, r)
@@ -123,9 +116,7 @@ close_of("good-frames-dropped", "Frames were dropped, and entered so.", few_fram
 @scenario("good-frames-missing-with-gap", "Frames are missing, and a gap was entered: only that is found.")
 def good_frames_missing_with_gap(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first")
         d.segment(r)
         d.mark(r)
         few_frames(b, d, r)
@@ -231,9 +222,7 @@ def miscounted(name: str, about: str, **closing: object) -> None:
 
     def build(b: Bundle) -> None:
         def change(d: Recorder) -> None:
-            r = d.recording("first")
-            d.notice(r)
-            d.open(r)
+            r = d.start("first")
             d.segment(r)
             d.mark(r)
             d.segment(r)
@@ -276,9 +265,7 @@ def recovered_index_wrong(b: Bundle) -> None:
 @scenario("unfinished-at-end", "The ledger ends within a recording.")
 def unfinished_at_end(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first")
         d.segment(r)
         b.expect("RECORDING_UNFINISHED", r.place)
 
@@ -288,9 +275,7 @@ def unfinished_at_end(b: Bundle) -> None:
 @scenario("unfinished-by-boot", "The device restarts within a recording and never ends it.")
 def unfinished_by_boot(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first")
         d.segment(r)
         d.boot()
         d.heartbeat()
@@ -337,9 +322,7 @@ def id_reused(b: Bundle) -> None:
 @scenario("opened-twice", "A recording is opened again while it is open: the second opening counts for nothing, and the recording goes on.")
 def opened_twice(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first")
         film_us = r.film_us
         d.segment(r)
         b.expect("RECORDING_REPEATED", d.open(r, content=d.particulars(r, party="另一当事人")))
@@ -386,9 +369,7 @@ def orphans_of_no_recording(b: Bundle) -> None:
 @scenario("orphan-notice-of-open", "A notice of a recording that is open.")
 def orphan_notice_of_open(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first")
         d.segment(r)
         b.expect("ORPHAN_ENTRY", d.notice(r, epoch=False))
         d.mark(r)
@@ -410,9 +391,7 @@ def good_notice_without_recording(b: Bundle) -> None:
 @scenario("good-recording-empty", "A recording opened and closed at once: no film, and none is missing.")
 def good_recording_empty(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        r = d.recording("first")
-        d.notice(r)
-        d.open(r)
+        r = d.start("first")
         d.mark(r)
         d.close(r, reason="camera")
 
