@@ -24,6 +24,8 @@ export class Evidence {
 
     // Step 2: { size, time } of every witnessed note. By the index of the entry: times of `witnessed` and valid `receipt` entries.
     this.witnessedNotes = [];
+    // Of `witnessed` entries: they bound times, and say nothing of what may have followed.
+    this.enteredNotes = [];
     this.witnessTimes = new Map();
 
     // Step 3: receipts that passed, by digest; digests that may be gone.

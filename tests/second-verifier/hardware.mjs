@@ -2,7 +2,7 @@
 
 /** Times at which a witness saw the line: of notes and of receipts over more lines than its number. */
 function timesSeen(evidence, line) {
-  const witnesses = [...evidence.witnessedNotes, ...evidence.receipts.values()];
+  const witnesses = [...evidence.witnessedNotes, ...evidence.enteredNotes, ...evidence.receipts.values()];
   return witnesses.filter(({ size }) => size > line.index).map(({ time }) => time);
 }
 

@@ -216,7 +216,8 @@ test('receipts and releases', () => {
   assert.deepEqual(found(judge(handed({}, true), { path: '.' })), ['OBJECT_MISSING object …'], 'an archive keeps what a device may drop');
   assert.deepEqual(found(judge(handed({ objects: [] }))), ['RELEASED_UNCOVERED entry 16']);
   assert.deepEqual(found(judge(handed({ device: 'another' }))), ['RECEIPT_INVALID entry 15', 'RELEASED_UNCOVERED entry 16']);
-  assert.deepEqual(found(judge(handed({ ledger_size: 15 }))), ['HISTORY_FORKED entry 15', 'RELEASED_UNCOVERED entry 16']);
+  assert.deepEqual(found(judge(handed({ ledger_size: 15 }))), ['RECEIPT_INVALID entry 15', 'RELEASED_UNCOVERED entry 16'], 'not the size entered');
+  assert.deepEqual(found(judge(handed({ ledger_root: 'f'.repeat(64) }))), ['HISTORY_FORKED entry 15', 'RELEASED_UNCOVERED entry 16']);
 });
 expect('an entry long after its witness', timed(14, { utc_us: START_US + 500000000, mono_us: 500000000 }), ['TIME_AFTER_WITNESS entry 14']);
 expect('the clock stepped', timed(14, { utc_us: START_US + 20000000 }), ['CLOCK_STEP_HIDDEN entry 14']);

@@ -20,12 +20,10 @@ function judgeNote(evidence, note, size, withLedgerSignature) {
   return { time: cosignatures.time, size: note.size };
 }
 
-/** Enters what a note was found to be; whether it is witnessed. */
+/** Enters what a note was found to be. */
 function enter(evidence, { code, time, size }, where) {
   if (code) evidence.find(code, where);
-  const isWitnessed = !code && time !== null;
-  if (isWitnessed) evidence.witnessedNotes.push({ size, time });
-  return isWitnessed;
+  else if (time !== null) evidence.witnessedNotes.push({ size, time });
 }
 
 /** In an archive a note given belongs to the device whose origin it names. */
@@ -46,7 +44,11 @@ export function judgeNotes(evidence) {
 export function judgeWitnessedEntries(evidence) {
   for (const line of evidence.lines.filter(({ type }) => type === 'witnessed')) {
     const judgement = judgeNote(evidence, parseNote(Buffer.from(line.body.note)), line.index, false);
-    if (enter(evidence, judgement, `entry ${line.index}`)) evidence.witnessTimes.set(line.index, judgement.time);
+    if (judgement.code) evidence.find(judgement.code, `entry ${line.index}`);
+    else if (judgement.time !== null) {
+      evidence.witnessTimes.set(line.index, judgement.time);
+      evidence.enteredNotes.push({ size: judgement.size, time: judgement.time });
+    }
   }
 }
 
@@ -78,6 +80,10 @@ function judgeReceipt(evidence, line) {
     return;
   }
   const { ledger_size: size, ledger_root: root, issued_us: time } = receipt;
+  if (size !== line.body.ledger_size) {
+    evidence.findAtEntry('RECEIPT_INVALID', line.index);
+    return;
+  }
   if (size > line.index || evidence.rootAt(size).toString('hex') !== root) {
     evidence.findAtEntry('HISTORY_FORKED', line.index);
     return;

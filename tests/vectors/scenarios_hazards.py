@@ -83,7 +83,7 @@ def time_of_open(b: Bundle) -> int:
     """Entries come at the same times whatever a profile says."""
     d = Recorder(b.agency)
     d.begin()
-    r = d.start("first")
+    d.start("first")
     return d.true_us
 
 

@@ -36,6 +36,7 @@ with_receipt("receipt-by-other-dock", "A receipt that names one dock, by the key
 with_receipt("receipt-of-unknown-dock", "A receipt of a dock that the trust file does not know, by its own key.", key=STRANGER, dock="dock-unknown")
 with_receipt("receipt-of-unknown-dock-by-known-key", "A receipt of an unknown dock, by a known dock's key.", key=lambda d: d.agency.receipts[DOCK], dock="dock-unknown")
 with_receipt("receipt-of-other-dock", "The receipt is another dock's than the entry says.", dock=OTHER_DOCK, said={"dock": DOCK})
+with_receipt("receipt-entered-as-larger", "The entry says that the dock holds more lines than its receipt does.", said={"ledger_size": 9})
 with_receipt("receipt-of-other-device", "The receipt is for another device.", device=SECOND)
 with_receipt("receipt-of-other-root", "The receipt holds another history.", "HISTORY_FORKED", ledger_root=Dice("another history").hex(64))
 with_receipt("receipt-larger-than-ledger", "The receipt holds more lines than stand before it.", "HISTORY_FORKED", ledger_size=lambda d: d.size + 1)

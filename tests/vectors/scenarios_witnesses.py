@@ -19,6 +19,7 @@ from tests.vectors.primitives import (
     signature_line,
 )
 from tests.vectors.recorder import Recorder
+from tests.vectors.scenarios_good import archive
 
 # Notes that are none
 
@@ -335,6 +336,33 @@ def good_witnessed_entries(b: Bundle) -> None:
         d.witnessed(by=("nobody.sample",))
 
     small(b, change)
+
+
+@scenario("witnessed-entry-alone", "Only an entry says that a witness saw the ledger: that bounds times, and not what may have followed.")
+def witnessed_entry_alone(b: Bundle) -> None:
+    d = small(b, lambda d: d.witnessed())
+    del d.files["cosigned"]
+    b.witnessed = False
+
+
+def archive_with_note(b: Bundle, device: str) -> None:
+    """Two good devices, and a note that somebody has kept of a device."""
+    archive(b)
+    kept = Recorder(b.agency, device)
+    kept.begin()
+    b.notes = [kept.note() if device == "rec-gone" else b.devices[f"archive/{device}"].note()]
+
+
+@scenario("good-archive-with-note", "A witness's note of one of the devices, given with the archive: it counts for that one.")
+def good_archive_with_note(b: Bundle) -> None:
+    archive_with_note(b, SECOND)
+
+
+@scenario("archive-device-gone", "A witness has a note of a device that is not in the archive: a whole device is missing.")
+def archive_device_gone(b: Bundle) -> None:
+    archive_with_note(b, "rec-gone")
+    for device in (DEVICE, SECOND):
+        b.expect("CHECKPOINT_INVALID", "note 0", device)
 
 
 def witnessed_entry(name: str, about: str, note: Callable[[Recorder], str], code: str) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from agent.errors import StorageError, UsageError
+from agent.errors import FormatError, StorageError, UsageError
+from agent.evidence.checkpoint import open_note, origin_of
 from agent.evidence.entries import Entry
 from agent.evidence.extract import EXTRACT_FILE, LINES_FILE
 from agent.evidence.folder import EvidenceFolder, devices_of, is_regular
@@ -71,6 +73,8 @@ def verify(path: Path, question: Question, progress: Progress = lambda count: No
                 report.merge(_judge(folder, kind, question, book, Path(place), progress) for folder, kind in cases)
                 if len(cases) > 1:
                     _check_holders(book, report)
+                if any(kind == "archive" for _, kind in cases):
+                    _check_origins(question, report)
             finally:
                 book.close()
     except sqlite3.Error as error:
@@ -181,6 +185,17 @@ def _tell(case: Case, witnesses: Witnesses, last: list[Entry]) -> None:
         facts.unwitnessed_seconds = max(0, (last[0].time.utc_us - since) // 1_000_000)
     case.report.devices.append(facts)
     case.report.timelines[case.device] = case.timeline
+
+
+def _check_origins(question: Question, report: Report) -> None:
+    """A note given with an archive is of one of its devices, or a device is missing whole."""
+    devices = [facts.device for facts in report.devices]
+    known = {origin_of(question.trust.agency, device) for device in devices}
+    for index, data in enumerate(question.notes):
+        with suppress(FormatError):  # one that is none was said to be so, device by device
+            origin = open_note(data).checkpoint.origin
+            for device in devices if origin not in known else ():
+                report.add("CHECKPOINT_INVALID", device, f"note {index}", f"of {origin[:100]}")
 
 
 def _check_holders(book: Workbook, report: Report) -> None:
