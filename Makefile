@@ -29,19 +29,22 @@ static:
 bench: $(VENV)/dev.stamp  ## ratios and medians, each against a baseline in the same run
 	$(RUN) -m benchmarks
 
-# The virtual environment holds exactly what provisioning/lock says, with hashes.
+# The virtual environment holds exactly what provisioning/lock says, with hashes. Nothing is resolved while installing: a
+# pin without its extra would send pip looking for a newer release. `pip check` says that the lock is whole.
 $(VENV)/bin/python:
 	sh .ci/venv.sh $(PYTHON) $(VENV)
 
 $(VENV)/run.stamp: $(VENV)/bin/python provisioning/lock/run.txt pyproject.toml
-	$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r provisioning/lock/run.txt
+	$(RUN) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r provisioning/lock/run.txt
 	$(RUN) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(RUN) -m pip check --disable-pip-version-check
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/bin/python provisioning/lock/dev.txt pyproject.toml
 	sh .ci/packages.sh
-	$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r provisioning/lock/dev.txt
+	$(RUN) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r provisioning/lock/dev.txt
 	$(RUN) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(RUN) -m pip check --disable-pip-version-check
 	touch $@
 
 lock: $(VENV)/dev.stamp  ## resolves the pins anew
