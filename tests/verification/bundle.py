@@ -16,6 +16,7 @@ from nacl.signing import SigningKey
 
 from agent.evidence.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
 from agent.evidence.documents import (
+    BatteryPolicy,
     ExApproval,
     HazardPolicy,
     HazardZone,
@@ -172,12 +173,20 @@ class Bundle:
             version=1,
             agency=AGENCY,
             issued_us=START_US,
-            notice=NoticePolicy(NOTICE, "样例告知", must_be_heard=False),
-            hazard=HazardPolicy(10_000_000, stale_counts_as_set=True, assumed_zone=HazardZone("1", "IIB", "T3", None)),
+            notice=NoticePolicy(NOTICE, "样例告知", must_be_heard=False, repeat=False, tone_interval_us=None),
+            hazard=HazardPolicy(
+                10_000_000,
+                stale_counts_as_set=True,
+                assumed_zone=HazardZone("1", "IIB", "T3", None),
+                zone_map=None,
+                power_down=False,
+            ),
+            battery=BatteryPolicy(15, 3),
             recipients=[self.agency.recipient],
             segment_us=5_000_000,
             epoch_lines=256,
             receipts_needed=1,
+            release_after_us=0,
             minimum_free_bytes=0,
         )
         self.enter(Adopted("profile", 1, self.document(sign_profile(profile, self.agency.documents))))
