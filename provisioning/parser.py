@@ -305,15 +305,21 @@ def _policy(groups: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--notice-text", metavar="TEXT", help="语音的文字 the words in it")
     flag = argparse.BooleanOptionalAction
     parser.add_argument("--must-be-heard", action=flag, help="须由麦克风证实 a microphone must have heard it")
+    parser.add_argument("--notice-repeat", action=flag, help="录制开头再播一次 again as its first words")
+    parser.add_argument("--tone-seconds", type=int, metavar="N", help="录制提示音间隔 tone interval (5-3600; 0 off)")
     parser.add_argument("--hazard-max-age-seconds", type=int, metavar="N", help="危险信号最长时效 (1-600)")
     parser.add_argument(
         "--stale-counts-as-set", action=flag, help="信号未知按危险处理 unknown counts as hazardous (R13.1)"
     )
+    parser.add_argument("--power-down", action=flag, help="遇爆炸危险自动关机 switch off where R13.1 refuses")
+    parser.add_argument("--battery-alarm-minutes", type=int, metavar="N", help="电量提醒 warning (5-30)")
+    parser.add_argument("--battery-seal-minutes", type=int, metavar="N", help="电量停录 seal what there is (1-)")
     parser.add_argument("--segment-seconds", type=int, metavar="N", help="分段时长 segment length (1-60)")
     parser.add_argument("--epoch-lines", type=int, metavar="N", help="每把密钥最多签名行数 lines per key (1-65536)")
     parser.add_argument(
         "--receipts-needed", type=int, metavar="N", help="释放空间所需收据数 receipts to free space (1-8)"
     )
+    parser.add_argument("--release-after-hours", type=int, metavar="N", help="收据满多久方可释放 wait after it (0-720)")
     parser.add_argument("--minimum-free-mib", type=int, metavar="N", help="低于此空间不开始录制 no start below this")
     parser.add_argument("--out", type=Path, metavar="FILE", help="写出 policy.jws write the signed policy here")
 

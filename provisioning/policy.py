@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agent.errors import UsageError
-from agent.evidence.documents import HazardPolicy, HazardZone, NoticePolicy, Policy
+from agent.evidence.documents import BatteryPolicy, HazardPolicy, HazardZone, NoticePolicy, Policy
 from agent.evidence.encoding import sha256_hex
 
 NOTICE_TEXT: Final = "您好，我们是望花区应急管理局执法人员，现依法对执法过程进行全程录音录像，请您配合。"
@@ -23,12 +23,19 @@ class Settings:
 
     notice_text: str | None = None
     must_be_heard: bool | None = None
+    notice_repeat: bool | None = None
+    tone_interval_us: int | None = None
+    """0: no tone."""
     hazard_max_age_us: int | None = None
     stale_counts_as_set: bool | None = None
     assumed_zone: HazardZone | None = None
+    power_down: bool | None = None
+    alarm_minutes: int | None = None
+    seal_minutes: int | None = None
     segment_us: int | None = None
     epoch_lines: int | None = None
     receipts_needed: int | None = None
+    release_after_us: int | None = None
     minimum_free_bytes: int | None = None
 
 
@@ -40,12 +47,18 @@ def default_policy(agency: str, notice: bytes, recipients: list[str]) -> Policy:
         version=0,
         agency=agency,
         issued_us=0,
-        notice=NoticePolicy(check_notice(notice), NOTICE_TEXT, must_be_heard=False),
-        hazard=HazardPolicy(max_age_us=10_000_000, stale_counts_as_set=True, assumed_zone=None),
+        notice=NoticePolicy(
+            check_notice(notice), NOTICE_TEXT, must_be_heard=False, repeat=False, tone_interval_us=None
+        ),
+        hazard=HazardPolicy(
+            max_age_us=10_000_000, stale_counts_as_set=True, assumed_zone=None, zone_map=None, power_down=False
+        ),
+        battery=BatteryPolicy(alarm_minutes=15, seal_minutes=3),
         recipients=recipients,
         segment_us=5_000_000,
         epoch_lines=256,
         receipts_needed=1,
+        release_after_us=0,
         minimum_free_bytes=200 * MIB,
     )
 
@@ -71,7 +84,11 @@ def changed(policy: Policy, settings: Settings, notice: bytes | None = None) -> 
         "notice": replace(
             policy.notice,
             **_given(
-                digest=notice and check_notice(notice), text=settings.notice_text, must_be_heard=settings.must_be_heard
+                digest=notice and check_notice(notice),
+                text=settings.notice_text,
+                must_be_heard=settings.must_be_heard,
+                repeat=settings.notice_repeat,
+                tone_interval_us=settings.tone_interval_us,
             ),
         ),
         "hazard": replace(
@@ -80,16 +97,27 @@ def changed(policy: Policy, settings: Settings, notice: bytes | None = None) -> 
                 max_age_us=settings.hazard_max_age_us,
                 stale_counts_as_set=settings.stale_counts_as_set,
                 assumed_zone=settings.assumed_zone,
+                power_down=settings.power_down,
             ),
+        ),
+        "battery": replace(
+            policy.battery, **_given(alarm_minutes=settings.alarm_minutes, seal_minutes=settings.seal_minutes)
         ),
     }
     numbers = _given(
         segment_us=settings.segment_us,
         epoch_lines=settings.epoch_lines,
         receipts_needed=settings.receipts_needed,
+        release_after_us=settings.release_after_us,
         minimum_free_bytes=settings.minimum_free_bytes,
     )
-    return checked(replace(policy, **parts, **numbers))
+    return checked(_without_zero_tone(replace(policy, **parts, **numbers)))
+
+
+def _without_zero_tone(policy: Policy) -> Policy:
+    if policy.notice.tone_interval_us != 0:
+        return policy
+    return replace(policy, notice=replace(policy.notice, tone_interval_us=None))
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -102,6 +130,7 @@ _LIMITS: Final = {
     "epoch_lines": (1, 65_536),
     # None would let a device drop evidence that nobody has confirmed (R22).
     "receipts_needed": (1, 8),
+    "release_after_us": (0, 30 * 86_400_000_000),
     "minimum_free_bytes": (MIB, 1024 * 1024 * MIB),
 }
 
@@ -111,6 +140,11 @@ def checked(policy: Policy) -> Policy:
     for name, (low, high) in _LIMITS.items():
         _require(name, getattr(policy, name), low, high)
     _require("hazard.max_age_us", policy.hazard.max_age_us, 1_000_000, 600_000_000)
+    # Less than five minutes is no warning; more than thirty is one that nobody heeds.
+    _require("battery.alarm_minutes", policy.battery.alarm_minutes, 5, 30)
+    _require("battery.seal_minutes", policy.battery.seal_minutes, 1, policy.battery.alarm_minutes - 1)
+    if policy.notice.tone_interval_us is not None:
+        _require("notice.tone_interval_us", policy.notice.tone_interval_us, 5_000_000, 3_600_000_000)
     if not policy.notice.text.strip():
         raise UsageError("the notice text must not be empty: R12.1 asks for words that can be checked")
     return policy

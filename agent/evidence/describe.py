@@ -18,6 +18,7 @@ from agent.evidence import entries, shapes
 from agent.evidence.documents import (
     ActionKind,
     Assignment,
+    BatteryPolicy,
     ExApproval,
     HazardPolicy,
     HazardZone,
@@ -26,6 +27,8 @@ from agent.evidence.documents import (
     Policy,
     Position,
     Profile,
+    Remark,
+    RestrictedContent,
     Stage,
     Telemetry,
     TrustBundle,
@@ -62,8 +65,8 @@ _PARTS: Final = (
     entries.SoundFormat,
 )
 _DOCUMENTS: Final = (
-    Profile, ExApproval, Policy, NoticePolicy, HazardPolicy, HazardZone, Receipt, Particulars, Assignment, Telemetry,
-    Position, TrustBundle, TrustedDock, TrustedWitness,
+    Profile, ExApproval, Policy, NoticePolicy, HazardPolicy, HazardZone, BatteryPolicy, Receipt, Particulars,
+    Assignment, Remark, Telemetry, Position, TrustBundle, TrustedDock, TrustedWitness,
 )  # fmt: skip
 
 
@@ -82,7 +85,12 @@ def _small_types() -> str:
         base, about = get_args(getattr(module, name))
         json = {str: "string", int: "integer", bool: "true or false"}[base]
         rows.append(f"| `{name}` | {json} | {', '.join(_bounds(about.metadata))} |")
-    for name, words in (("ActionKind", ActionKind), ("Stage", Stage), ("StopReason", entries.StopReason)):
+    for name, words in (
+        ("ActionKind", ActionKind),
+        ("Stage", Stage),
+        ("RestrictedContent", RestrictedContent),
+        ("StopReason", entries.StopReason),
+    ):
         rows.append(f"| `{name}` | string | one of {', '.join(f'`{word}`' for word in get_args(words))} |")
     return "\n".join(rows)
 

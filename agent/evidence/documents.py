@@ -32,6 +32,8 @@ ActionKind = Literal["licensing", "inspection", "penalty", "coercion"]
 """R2: 行政许可, 行政检查, 行政处罚, 行政强制."""
 Stage = Literal["start", "investigation", "decision", "execution"]
 """R7: 程序启动, 调查取证, 审查决定, 送达执行."""
+RestrictedContent = Literal["state_secret", "commercial_secret", "privacy", "other"]
+"""R13.2, and for ``other`` R13.3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class NoticePolicy:
     digest: Digest
     text: Text
     must_be_heard: Flag
+    repeat: Flag
+    """The notice is played once more as the first words of the recording itself."""
+    tone_interval_us: Micros | None
+    """While recording a short tone is played this often; null: none."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -96,6 +102,19 @@ class HazardPolicy:
     stale_counts_as_set: Flag
     assumed_zone: HazardZone | None
     """Taken when the flag is set by a source that states no zone, such as a switch; with none, nothing can cover it."""
+    zone_map: Digest | None
+    """SHA-256 of the zone map (GeoJSON) in force; null: positions set no flag."""
+    power_down: Flag
+    """A unit that is refused, or stopped, by R13.1 switches itself off."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryPolicy:
+    """When the officer is warned, and when the unit seals what it has, by the minutes that the battery still gives."""
+
+    alarm_minutes: Count
+    seal_minutes: Count
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -110,6 +129,7 @@ class Policy:
     issued_us: Micros
     notice: NoticePolicy
     hazard: HazardPolicy
+    battery: BatteryPolicy
     recipients: list[Recipient]
     """Everything is sealed for each of these: the archive key first, then escrow."""
     segment_us: Micros
@@ -117,6 +137,8 @@ class Policy:
     """A key signs at most this many lines."""
     receipts_needed: Count
     """Space is released against this many receipts of different docks."""
+    release_after_us: Micros
+    """Space is released this long after the receipts came, at the earliest."""
     minimum_free_bytes: Count
     """Below this no recording starts."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -229,7 +251,7 @@ class Assignment:
     site: Text
     officers: list[Text]
     hazard: HazardZone | None
-    restricted: Literal["state_secret", "commercial_secret", "privacy", "other"] | None
+    restricted: RestrictedContent | None
     """R13.2, R13.3: content that must not be recorded."""
     mandatory: Flag
     """R10: must be filmed as a whole."""
@@ -245,7 +267,20 @@ class Particulars:
     device: Name
     officer: Name
     section: Name
+    source: Literal["file", "qr", "dispatch"] | None
+    """Where the assignment came from: a local file, a code shown to the camera, or signed and sent; null: none."""
     assignment: Assignment | None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """R13.3: the officer's own words on content that must not be recorded; sealed, named by a ``restricted`` entry."""
+
+    v: FormatVersion
+    type: Literal["remark"]
+    device: Name
+    text: Text
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import ConfigDict, Field
 
 from agent.errors import FormatError, UnknownTypeError
-from agent.evidence.documents import ActionKind, Stage
+from agent.evidence.documents import ActionKind, RestrictedContent, Stage
 from agent.evidence.encoding import Json
 from agent.evidence.shapes import (
     STRICT,
@@ -311,6 +311,19 @@ class Hazard:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
+@dataclass(frozen=True, slots=True)
+class Restricted:
+    """R13.2, R13.3: the officer declared content that must not be recorded; a recording that runs ends with it."""
+
+    TYPE: ClassVar[str] = "restricted"
+    recording: RecordingId | None
+    """The recording that it ended; null: none ran."""
+    content: RestrictedContent
+    note: ObjectRef | None
+    """The officer's own words, sealed."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
 StopReason = Literal[
     "button",
     "command",
@@ -319,7 +332,9 @@ StopReason = Literal[
     "restricted",
     "storage_full",
     "camera",
+    "microphone",
     "battery",
+    "overheated",
     "shutdown",
     "power_cut",
     "fault",
@@ -354,12 +369,13 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Room left, charge left."""
+    """Room left, charge left, how warm the unit is."""
 
     TYPE: ClassVar[str] = "health"
     free_bytes: Count
     battery_percent: Count | None
     minutes_left: Count | None
+    temperature_millicelsius: Signed | None
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -416,7 +432,7 @@ class Heartbeat:
 
 KnownBody = (
     Boot | Genesis | Adopted | Epoch | SelfTest | Refused | Notice | Open | Segment | Mark | Photo | TelemetryEntry
-    | Gap | Hazard | Close | Clock | Health | Docked | ReceiptEntry | Released | Witnessed | Heartbeat
+    | Gap | Hazard | Restricted | Close | Clock | Health | Docked | ReceiptEntry | Released | Witnessed | Heartbeat
 )  # fmt: skip
 BODIES: Final[dict[str, type[Any]]] = {kind.TYPE: kind for kind in KnownBody.__args__}
 OPTIONAL_PREFIX: Final = "x-"
@@ -493,7 +509,7 @@ def objects_of(body: Body) -> Iterator[ObjectRef]:
             yield ref
         case ReceiptEntry(object=ref):
             yield ref
-        case Open(particulars=ObjectRef() as ref):
+        case Open(particulars=ObjectRef() as ref) | Restricted(note=ObjectRef() as ref):
             yield ref
         case _:
             return

@@ -129,6 +129,7 @@ class Shell:
             "device": profile.device,
             "officer": profile.officer,
             "section": profile.section,
+            "source": "file" if assignment else None,
             "assignment": asdict(assignment) if assignment else None,
         }
         ref, sealed = seal(dump_json(content), self.documents.recipients)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from agent.evidence.documents import Particulars
-from agent.evidence.entries import Close, Entry, Hazard, Notice, Open, Photo, Segment
+from agent.evidence.entries import Close, Entry, Hazard, Notice, Open, Photo, Restricted, Segment
 from agent.evidence.verification.case import Case, at
 from agent.evidence.verification.recordings import Live
 from agent.rules.interlock import hazard_state
 from agent.rules.sequence import notice_served
 
-HAZARD_STOP_US: Final = 2_000_000
-"""A recording must have taken its last frame this long after the hazard was entered."""
+STOP_US: Final = 2_000_000
+"""A recording must have taken its last frame this long after a hazard, or restricted content, was entered."""
 UNASSIGNED: Final = "unassigned"
 """The officer of a profile while nobody holds the device."""
 _RESTRICTED: Final = {
@@ -30,9 +30,9 @@ class _Watch:
 
     notice_end_us: int | None
     """No frame may be from before this (monotonic); None once said, or without a notice."""
-    hazard: Entry | None = None
-    """The first hazard entered since it was opened; only where no approval covers it."""
-    reported_hazard: bool = False
+    ends: dict[str, Entry] = field(default_factory=dict)
+    """What must end it, by the code to find if it does not: the first entry of each since it was opened."""
+    reported: set[str] = field(default_factory=set)
 
 
 class ConductJudge:
@@ -54,14 +54,16 @@ class ConductJudge:
             self._case.find("OFFICER_UNASSIGNED", at(live.open))
 
     def seen(self, live: Live, entry: Entry) -> None:
-        """Frames against the notice's end and the hazard; hazards as they are entered."""
+        """Frames against the notice's end and what must end them; hazards, restricted content as entered."""
         match entry.body:
             case Segment(first_frame_us=int() as first, duration_us=duration):
                 self._frames(live, entry, first, first + duration)
             case Photo(captured_us=captured):
                 self._frames(live, entry, captured, captured)
-            case Hazard(state="set") if live.body.interlock.approval is None and self._watch.hazard is None:
-                self._watch.hazard = entry
+            case Hazard(state="set") if live.body.interlock.approval is None:
+                self._watch.ends.setdefault("RECORDED_UNDER_HAZARD", entry)
+            case Restricted(content=content):
+                self._watch.ends.setdefault(_RESTRICTED[content], entry)
 
     def closed(self, live: Live, entry: Entry) -> None:
         """What must hold when a recording is over."""
@@ -149,12 +151,11 @@ class ConductJudge:
             early = (watch.notice_end_us - first_us) / 1000
             self._case.find("FRAME_BEFORE_NOTICE", live.place, f"{early:.0f} ms too early")
             watch.notice_end_us = None
-        hazard = watch.hazard
-        if hazard is None or watch.reported_hazard or hazard.time.boot != entry.time.boot:
-            return
-        if last_us > hazard.time.mono_us + HAZARD_STOP_US:
-            watch.reported_hazard = True
-            self._case.find("RECORDED_UNDER_HAZARD", at(hazard), "recorded on after it was entered")
+        for code, end in watch.ends.items():
+            late = end.time.boot == entry.time.boot and last_us > end.time.mono_us + STOP_US
+            if late and code not in watch.reported:
+                watch.reported.add(code)
+                self._case.find(code, at(end), "recorded on after it was entered")
 
 
 def _is_approved(live: Live) -> bool:

@@ -82,6 +82,11 @@ def test_policy_versions_rise_and_what_is_not_given_stays(sample: Sample) -> Non
     assert load_credentials(sample.folder / "er-1").documents.policy == third
 
 
+def test_a_tone_of_no_interval_is_no_tone(sample: Sample) -> None:
+    assert sample.agency.sign_policy(Settings(tone_interval_us=30_000_000)).notice.tone_interval_us == 30_000_000
+    assert sample.agency.sign_policy(Settings(tone_interval_us=0)).notice.tone_interval_us is None
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -91,6 +96,13 @@ def test_policy_versions_rise_and_what_is_not_given_stays(sample: Sample) -> Non
         Settings(hazard_max_age_us=0),
         Settings(hazard_max_age_us=601_000_000),
         Settings(minimum_free_bytes=0),
+        Settings(release_after_us=-1),
+        Settings(release_after_us=31 * 86_400_000_000),
+        Settings(alarm_minutes=4),
+        Settings(alarm_minutes=31),
+        Settings(seal_minutes=0),
+        Settings(seal_minutes=15),
+        Settings(tone_interval_us=4_999_999),
         Settings(notice_text="  "),
         Settings(notice_text="长" * 501),
     ],

@@ -38,7 +38,7 @@ REF = ObjectRef("a" * 64, 10, "age")
 
 def _situation(state: str) -> Situation:
     inputs = (HazardInput("switch", state, 0),)  # type: ignore[arg-type]
-    return Situation(inputs, HazardPolicy(10_000_000, True, None), None, "SN-1", None, 10, 10, 1_000)
+    return Situation(inputs, HazardPolicy(10_000_000, True, None, None, False), None, "SN-1", None, 10, 10, 1_000)
 
 
 def _notice(outcome: str) -> NoticeEnded:

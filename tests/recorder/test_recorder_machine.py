@@ -62,7 +62,7 @@ from agent.rules.sequence import notice_served
 
 ID = "00112233445566aa"
 REF = ObjectRef("a" * 64, 10, "age")
-POLICY = HazardPolicy(10_000_000, True, None)
+POLICY = HazardPolicy(10_000_000, True, None, None, False)
 MATTER = Assignment("matter-1", "inspection", "investigation", "样例", "样例", [], None, None, True)
 
 

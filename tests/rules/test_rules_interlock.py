@@ -13,7 +13,7 @@ from agent.evidence.entries import HazardInput, Heard, Interlock, Notice
 from agent.rules.interlock import Situation, hazard_state, judge
 from agent.rules.sequence import notice_served
 
-POLICY = HazardPolicy(max_age_us=10, stale_counts_as_set=True, assumed_zone=None)
+POLICY = HazardPolicy(max_age_us=10, stale_counts_as_set=True, assumed_zone=None, zone_map=None, power_down=False)
 CLEAR, SET, STALE = (HazardInput("switch", state, 0) for state in ("clear", "set", "stale"))
 ZONE = HazardZone("1", "IIC", "T4", None)
 APPROVAL = ExApproval("Ex ib IIC T4 Gb", "CNEx00.0000", "样例机构", 2_000, "SN-1")
@@ -103,7 +103,7 @@ def test_the_explosion_hazard_is_named_before_every_other_reason() -> None:
 def test_a_set_flag_is_permitted_only_by_an_approval_that_is_named(
     inputs: list[HazardInput], fail_closed: bool, approval: ExApproval | None, zone: HazardZone | None
 ) -> None:
-    policy = HazardPolicy(10, fail_closed, zone)
+    policy = HazardPolicy(10, fail_closed, zone, None, False)
     found = verdict(inputs=tuple(inputs), policy=policy, approval=approval)
     dangerous = found.hazard == "set" or (found.hazard == "stale" and fail_closed)
     assert (found.approval is not None) == (dangerous and found.verdict == "permitted")

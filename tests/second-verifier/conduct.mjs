@@ -1,7 +1,7 @@
 // Step 9: the regulation, for every recording that was opened.
 import { readParticulars } from './content.mjs';
 
-const HAZARD_ALLOWANCE_US = 2000000n;
+const STOP_ALLOWANCE_US = 2000000n;
 const UNASSIGNED = 'unassigned';
 const SECRETS = ['state_secret', 'commercial_secret', 'privacy'];
 
@@ -96,20 +96,27 @@ function judgeInterlock(evidence, { open }, { profile, policy }) {
   if (!isApproved) evidence.findAtEntry('RECORDED_UNDER_HAZARD', open.index);
 }
 
-function judgeHazardEntries(evidence, { open, hazards, segments, photos }) {
-  if (open.body.interlock.approval !== null) return;
+const isRestriction = (isOther) => ({ body }) => (body.content === 'other') === isOther;
+
+/** What must end a recording: a frame too long after it, for the first entry of each code that has one. */
+function judgeEnds(evidence, { open, hazards, restrictions, segments, photos }) {
   const frames = [
     ...segments
       .filter(({ body }) => body.first_frame_us !== null)
       .map((line) => ({ line, at: BigInt(line.body.first_frame_us) + BigInt(line.body.duration_us) })),
     ...photos.map((line) => ({ line, at: BigInt(line.body.captured_us) })),
   ];
-  const isRecordedUnder = (hazard) => {
-    const latest = BigInt(hazard.time.mono_us) + HAZARD_ALLOWANCE_US;
-    return frames.some(({ line, at }) => line.time.boot === hazard.time.boot && at > latest);
+  const isRecordedAfter = (end) => {
+    const latest = BigInt(end.time.mono_us) + STOP_ALLOWANCE_US;
+    return frames.some(({ line, at }) => line.time.boot === end.time.boot && at > latest);
   };
-  const first = hazards.find((hazard) => hazard.body.state === 'set' && isRecordedUnder(hazard));
-  if (first) evidence.findAtEntry('RECORDED_UNDER_HAZARD', first.index);
+  const judge = (code, ends) => {
+    const first = ends.find(isRecordedAfter);
+    if (first) evidence.findAtEntry(code, first.index);
+  };
+  if (open.body.interlock.approval === null) judge('RECORDED_UNDER_HAZARD', hazards.filter(({ body }) => body.state === 'set'));
+  judge('RECORDED_RESTRICTED', restrictions.filter(isRestriction(false)));
+  judge('RECORDED_UNSUITABLE', restrictions.filter(isRestriction(true)));
 }
 
 export function judgeConduct(evidence) {
@@ -122,7 +129,7 @@ export function judgeConduct(evidence) {
     judgeSite(evidence, recording);
     if (!evidence.isExtract) judgeRestart(evidence, recording, mattersBefore);
     judgeInterlock(evidence, recording, documents);
-    judgeHazardEntries(evidence, recording);
+    judgeEnds(evidence, recording);
     if (documents.profile?.officer === UNASSIGNED) evidence.findAtEntry('OFFICER_UNASSIGNED', recording.open.index);
   }
 }

@@ -1,6 +1,6 @@
 // What sealed objects hold, with an identity.
 import { open } from './age.mjs';
-import { Particulars, Telemetry } from './document-shapes.mjs';
+import { Particulars, Remark, Telemetry } from './document-shapes.mjs';
 import { parseStrict } from './json.mjs';
 import { describeSegment } from './mp4.mjs';
 
@@ -27,7 +27,12 @@ function isParticulars(content, line, device) {
   return Particulars(value) && value.device === device;
 }
 
-const TESTS = { segment: isSegment, photo: isPhoto, telemetry: isTelemetry, open: isParticulars };
+function isRemark(content, line, device) {
+  const value = parseStrict(content);
+  return Remark(value) && value.device === device;
+}
+
+const TESTS = { segment: isSegment, photo: isPhoto, telemetry: isTelemetry, open: isParticulars, restricted: isRemark };
 
 /** The code for an object's content, or null. The bytes are those of the sealed object, size and digest being right. */
 export function judgeContent(bytes, line, evidence) {

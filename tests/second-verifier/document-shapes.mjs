@@ -1,6 +1,6 @@
 // The tables of documents: signed ones, sealed ones, the trust file, and the head of an extract.
 import {
-  ActionKind, Count, Digest, Flag, FormatVersion, Key, Micros, Name, ObjectRef, Recipient, RecordingId, Stage, Text,
+  ActionKind, Count, Digest, Flag, FormatVersion, Key, Micros, Name, ObjectRef, Recipient, RecordingId, RestrictedContent, Stage, Text,
   integer, list, nullable, oneOf, shape, text,
 } from './shapes.mjs';
 
@@ -21,14 +21,17 @@ export const Profile = shape({
   ex_approval: nullable(ExApproval),
 });
 
-const NoticePolicy = shape({ digest: Digest, text: Text, must_be_heard: Flag });
+const NoticePolicy = shape({ digest: Digest, text: Text, must_be_heard: Flag, repeat: Flag, tone_interval_us: nullable(Micros) });
 const HazardZone = shape({
   zone: oneOf('0', '1', '2', '20', '21', '22'),
   group: oneOf('IIA', 'IIB', 'IIC', 'IIIA', 'IIIB', 'IIIC'),
   temperature_class: nullable(oneOf('T1', 'T2', 'T3', 'T4', 'T5', 'T6')),
   surface_celsius: nullable(Count),
 });
-const HazardPolicy = shape({ max_age_us: Micros, stale_counts_as_set: Flag, assumed_zone: nullable(HazardZone) });
+const HazardPolicy = shape({
+  max_age_us: Micros, stale_counts_as_set: Flag, assumed_zone: nullable(HazardZone), zone_map: nullable(Digest), power_down: Flag,
+});
+const BatteryPolicy = shape({ alarm_minutes: Count, seal_minutes: Count });
 
 export const Policy = shape({
   v: FormatVersion,
@@ -38,10 +41,12 @@ export const Policy = shape({
   issued_us: Micros,
   notice: NoticePolicy,
   hazard: HazardPolicy,
+  battery: BatteryPolicy,
   recipients: list(Recipient),
   segment_us: Micros,
   epoch_lines: Count,
   receipts_needed: Count,
+  release_after_us: Micros,
   minimum_free_bytes: Count,
 });
 
@@ -64,13 +69,21 @@ const Assignment = shape({
   site: Text,
   officers: list(Text),
   hazard: nullable(HazardZone),
-  restricted: nullable(oneOf('state_secret', 'commercial_secret', 'privacy', 'other')),
+  restricted: nullable(RestrictedContent),
   mandatory: Flag,
 });
 
 export const Particulars = shape({
-  v: FormatVersion, type: oneOf('particulars'), device: Name, officer: Name, section: Name, assignment: nullable(Assignment),
+  v: FormatVersion,
+  type: oneOf('particulars'),
+  device: Name,
+  officer: Name,
+  section: Name,
+  source: nullable(oneOf('file', 'qr', 'dispatch')),
+  assignment: nullable(Assignment),
 });
+
+export const Remark = shape({ v: FormatVersion, type: oneOf('remark'), device: Name, text: Text });
 
 const Position = shape({
   at_us: Micros,

@@ -1,6 +1,6 @@
 // The tables of entry types: what stands in a line, and in the body of each type.
 import {
-  ActionKind, Count, Digest, Flag, FormatVersion, Key, Micros, DocumentRef, Name, SealedRef, Recipient, RecordingId, Signed, Stage, StopReason, Text, Word,
+  ActionKind, Count, Digest, Flag, FormatVersion, Key, Micros, DocumentRef, Name, SealedRef, Recipient, RecordingId, RestrictedContent, Signed, Stage, StopReason, Text, Word,
   dictionary, list, nullable, oneOf, pattern, shape, text,
 } from './shapes.mjs';
 import { isObject } from './json.mjs';
@@ -94,9 +94,10 @@ const BODIES = {
     dropped: Count,
   },
   hazard: { state: HazardState, inputs: list(HazardInput) },
+  restricted: { recording: nullable(RecordingId), content: RestrictedContent, note: nullable(SealedRef) },
   close: { recording: RecordingId, reason: StopReason, segments: Count, frames: Count, dropped: Count, duration_us: Micros },
   clock: { step_us: Signed, before: Text, after: Text },
-  health: { free_bytes: Count, battery_percent: nullable(Count), minutes_left: nullable(Count) },
+  health: { free_bytes: Count, battery_percent: nullable(Count), minutes_left: nullable(Count), temperature_millicelsius: nullable(Signed) },
   docked: { state: oneOf('in', 'out'), dock: nullable(Name) },
   receipt: { dock: Name, object: DocumentRef, ledger_size: Count },
   released: { receipt: Digest, objects: list(Digest), bytes: Count },

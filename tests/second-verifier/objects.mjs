@@ -8,6 +8,7 @@ const REFERRING = new Set([...OF_RECORDING, 'adopted', 'receipt']);
 
 function refOf(line) {
   if (line.type === 'open') return line.body.particulars;
+  if (line.type === 'restricted') return line.body.note;
   return REFERRING.has(line.type) ? line.body.object : null;
 }
 
@@ -49,7 +50,7 @@ function judgeObject(evidence, line, ref, lastOpen) {
   }
   if (ref.form !== 'age') return;
   if (!isSealed(bytes, lastOpen, line.body.recording)) evidence.find('NOT_SEALED', where);
-  const hasContent = line.type === 'open' || (OF_RECORDING.has(line.type) && !line.body.recovered);
+  const hasContent = line.type === 'open' || line.type === 'restricted' || (OF_RECORDING.has(line.type) && !line.body.recovered);
   if (evidence.asked.identity === null || !hasContent) return;
   const code = judgeContent(bytes, line, evidence);
   if (code) evidence.find(code, where);

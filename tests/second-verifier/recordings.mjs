@@ -14,6 +14,7 @@ class Recording {
     this.marks = [];
     this.gaps = [];
     this.hazards = [];
+    this.restrictions = [];
     this.close = null;
     this.isUnfinished = false;
     this.end = 0n; // of the last segment that has times
@@ -103,6 +104,9 @@ export function judgeRecordings(evidence) {
       else evidence.notices.push(line);
     } else if (type === 'hazard') {
       current?.hazards.push(line);
+    } else if (type === 'restricted') {
+      if (body.recording !== (current?.id ?? null)) evidence.findAtEntry('ORPHAN_ENTRY', line.index);
+      else current?.restrictions.push(line);
     }
   }
   if (current && !evidence.broken) leaveUnfinished(evidence, current);

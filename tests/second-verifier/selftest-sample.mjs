@@ -70,12 +70,14 @@ export function makeSample(change = {}) {
     version: 5,
     agency: AGENCY,
     issued_us: 1,
-    notice: { digest: SOUND, text: 'You are being recorded.', must_be_heard: true },
-    hazard: { max_age_us: 5000000, stale_counts_as_set: true, assumed_zone: null },
+    notice: { digest: SOUND, text: 'You are being recorded.', must_be_heard: true, repeat: false, tone_interval_us: null },
+    hazard: { max_age_us: 5000000, stale_counts_as_set: true, assumed_zone: null, zone_map: null, power_down: false },
+    battery: { alarm_minutes: 15, seal_minutes: 3 },
     recipients: [IDENTITY.name, ESCROW.name],
     segment_us: 2000000,
     epoch_lines: 20,
     receipts_needed: 1,
+    release_after_us: 0,
     minimum_free_bytes: 0,
   }, keys.documents));
   const particulars = sealed('particulars', json({
@@ -84,6 +86,7 @@ export function makeSample(change = {}) {
     device: DEVICE,
     officer: 'officer-7',
     section: 'north',
+    source: 'dispatch',
     assignment: {
       matter: 'm-1', action: 'inspection', stage: 'start', party: 'P', site: 'S', officers: ['A', 'B'], hazard: null, restricted: null, mandatory: true,
     },

@@ -34,8 +34,9 @@ export const Flag = (value) => value === true || value === false;
 export const FormatVersion = integer(1, 1);
 export const ActionKind = oneOf('licensing', 'inspection', 'penalty', 'coercion');
 export const Stage = oneOf('start', 'investigation', 'decision', 'execution');
+export const RestrictedContent = oneOf('state_secret', 'commercial_secret', 'privacy', 'other');
 export const StopReason = oneOf(
-  'button', 'command', 'docked', 'hazard', 'restricted', 'storage_full', 'camera', 'battery', 'shutdown', 'power_cut', 'fault', 'photo',
+  'button', 'command', 'docked', 'hazard', 'restricted', 'storage_full', 'camera', 'microphone', 'battery', 'overheated', 'shutdown', 'power_cut', 'fault', 'photo',
 );
 
 export const ObjectRef = shape({ digest: Digest, size: Count, form: oneOf('age', 'jws') });

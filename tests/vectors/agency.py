@@ -133,16 +133,26 @@ class Agency:
             "version": 1,
             "agency": self.name,
             "issued_us": START_US - DAY_US,
-            "notice": {"digest": NOTICE_SOUND, "text": "样例告知", "must_be_heard": False},
+            "notice": {
+                "digest": NOTICE_SOUND,
+                "text": "样例告知",
+                "must_be_heard": False,
+                "repeat": False,
+                "tone_interval_us": None,
+            },
             "hazard": {
                 "max_age_us": 10_000_000,
                 "stale_counts_as_set": True,
                 "assumed_zone": {"zone": "1", "group": "IIB", "temperature_class": "T3", "surface_celsius": None},
+                "zone_map": None,
+                "power_down": False,
             },
+            "battery": {"alarm_minutes": 15, "seal_minutes": 3},
             "recipients": self.recipients,
             "segment_us": 2_000_000,
             "epoch_lines": 64,
             "receipts_needed": 1,
+            "release_after_us": 0,
             "minimum_free_bytes": 0,
         }
         return document(shape | changes, typ, key or self.documents)

@@ -116,6 +116,7 @@ class Recorder(Device):
             "device": self.name,
             "officer": "officer-sample" if self.name == DEVICE else "officer-second",
             "section": "section-sample",
+            "source": "dispatch",
             "assignment": assignment | changes,
         }
 
@@ -207,6 +208,13 @@ class Recorder(Device):
         r.objects.append(ref)
         body = {"object": ref, "start_us": 0, "end_us": 1_000_000, "samples": 2}
         return self.enter_of(r, "telemetry", body | changes)
+
+    def remark(self, **changes: Any) -> bytes:
+        """The officer's own words as they are sealed."""
+        return compact({"v": 1, "type": "remark", "device": self.name, "text": "样例说明"} | changes)
+
+    def restricted(self, r: Recording | None, content: str = "privacy", note: Ref | None = None) -> int:
+        return self.enter("restricted", {"recording": r.id if r else None, "content": content, "note": note})
 
     def gap(self, r: Recording, cause: str = "storage", **changes: Any) -> int:
         return self.enter_of(r, "gap", {"cause": cause, "missing_us": None, "dropped": 0} | changes)

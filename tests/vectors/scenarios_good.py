@@ -37,7 +37,9 @@ def day(d: Recorder, *, release: bool = True) -> None:
     """A whole day of one device."""
     d.begin()
     d.enter("hazard", {"state": "clear", "inputs": [hazard_input("clear")]})
-    d.enter("health", {"free_bytes": 64_000_000_000, "battery_percent": 98, "minutes_left": 600})
+    charge = {"battery_percent": 98, "minutes_left": 600, "temperature_millicelsius": 41_500}
+    d.enter("health", {"free_bytes": 64_000_000_000} | charge)
+    d.restricted(None, "other", d.seal("remark", d.remark()))
     a = d.recording("first", sound=True)
     d.notice(a)
     d.open(a)
@@ -189,6 +191,7 @@ def good_ex_approval(b: Bundle) -> None:
 def good_stale_allowed(b: Bundle) -> None:
     def begun(d: Recorder) -> None:
         hazard = {"max_age_us": 1_000_000, "stale_counts_as_set": False, "assumed_zone": None}
+        hazard |= {"zone_map": None, "power_down": False}
         d.begin(policy=d.agency.policy(hazard=hazard))
 
     def change(d: Recorder) -> None:

@@ -39,7 +39,15 @@ def dangerous(
 
 
 UNDER, NAMED = "RECORDED_UNDER_HAZARD", {"approval": "SAMPLE-EX-1"}
-STALE_IS_CLEAR = {"hazard": {"max_age_us": 10_000_000, "stale_counts_as_set": False, "assumed_zone": None}}
+STALE_IS_CLEAR = {
+    "hazard": {
+        "max_age_us": 10_000_000,
+        "stale_counts_as_set": False,
+        "assumed_zone": None,
+        "zone_map": None,
+        "power_down": False,
+    }
+}
 
 dangerous("hazard-set", "Recorded under the hazard flag.", UNDER, SET)
 dangerous("hazard-set-said-clear", "The interlock says clear; one of its inputs is set.", UNDER, interlock(inputs=[hazard_input("clear"), hazard_input("set", source="zone_map")]))

@@ -32,7 +32,15 @@ def noticed(name: str, about: str, code: str | None, kind: str = "video", policy
     scenario(name, about)(build)
 
 
-HEARD_ALWAYS = {"notice": {"digest": Dice("the notice as sound").hex(64), "text": "样例告知", "must_be_heard": True}}
+HEARD_ALWAYS = {
+    "notice": {
+        "digest": Dice("the notice as sound").hex(64),
+        "text": "样例告知",
+        "must_be_heard": True,
+        "repeat": True,
+        "tone_interval_us": 30_000_000,
+    }
+}
 
 noticed("notice-failed", "The notice failed.", "NOTICE_NOT_SERVED", outcome="failed", failure="interrupted")
 noticed("notice-cut", "The notice was not played to its end, though it says completed.", "NOTICE_NOT_SERVED", frames_consumed=143_999)
@@ -160,6 +168,7 @@ def notice_sound_changed(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         d.record("first")
         newer = {"digest": Dice("a newer notice").hex(64), "text": "新样例告知", "must_be_heard": False}
+        newer |= {"repeat": False, "tone_interval_us": None}
         d.adopt("policy", d.agency.policy(version=2, notice=newer), 2)
         r = d.recording("second")
         b.expect("NOTICE_OTHER_SOUND", d.notice(r))

@@ -16,6 +16,7 @@ from nacl.signing import SigningKey
 
 from agent.evidence.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
 from agent.evidence.documents import (
+    BatteryPolicy,
     ExApproval,
     HazardPolicy,
     HazardZone,
@@ -172,8 +173,15 @@ class Bundle:
             version=1,
             agency=AGENCY,
             issued_us=START_US,
-            notice=NoticePolicy(NOTICE, "样例告知", must_be_heard=False),
-            hazard=HazardPolicy(10_000_000, stale_counts_as_set=True, assumed_zone=HazardZone("1", "IIB", "T3", None)),
+            notice=NoticePolicy(NOTICE, "样例告知", must_be_heard=False, repeat=False, tone_interval_us=None),
+            hazard=HazardPolicy(
+                10_000_000,
+                stale_counts_as_set=True,
+                assumed_zone=HazardZone("1", "IIB", "T3", None),
+                zone_map=None,
+                power_down=False,
+            ),
+            battery=BatteryPolicy(15, 3),
             recipients=[self.agency.recipient],
             segment_us=5_000_000,
             epoch_lines=256,

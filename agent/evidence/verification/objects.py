@@ -13,9 +13,9 @@ from typing import Final
 import pyrage
 
 from agent.errors import FormatError
-from agent.evidence.documents import Particulars, Telemetry
+from agent.evidence.documents import Particulars, Remark, Telemetry
 from agent.evidence.encoding import load_object
-from agent.evidence.entries import Entry, ObjectRef, Open, Photo, Segment, TelemetryEntry, entry_objects
+from agent.evidence.entries import Entry, ObjectRef, Open, Photo, Restricted, Segment, TelemetryEntry, entry_objects
 from agent.evidence.folder import EvidenceFolder, open_object
 from agent.evidence.fragments import FragmentReader
 from agent.evidence.sealing import HEADER_LIMIT, stanza_types
@@ -25,7 +25,7 @@ from agent.evidence.verification.workbook import Named
 
 _BLOCK: Final = 1 << 20
 MAX_OPENED_BYTES: Final = 1 << 26
-"""Photo, particulars and telemetry are opened up to this size; a segment is, whatever its size is said to be."""
+"""Photo, particulars, telemetry and remark are opened up to this size; a segment is, whatever its size."""
 _WORKING: Final = (b".open", b".sealed")
 _KINDS: Final = {"open": "particulars", "adopted": "document", "receipt": "receipt"}
 
@@ -231,6 +231,10 @@ def judge_content(plain: bytes, entry: Entry) -> Particulars | None:
             if particulars.device != entry.device:
                 raise FormatError(f"particulars of {particulars.device}")
             return particulars
+        case Restricted():
+            remark = load_shape(Remark, load_object(plain))
+            if remark.device != entry.device:
+                raise FormatError(f"remark of {remark.device}")
     return None
 
 

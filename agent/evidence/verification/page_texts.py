@@ -129,7 +129,7 @@ EVENT_WORDS: Final = {
     "played": "播放", "oral": "口头", "posted": "张贴告示", "completed": "完成", "failed": "未完成",
     "video": "录像", "audio": "录音", "photo": "拍照", "fixed": "固定点位", "unfinished": "没有结束条目",
     "button": "按键结束", "command": "命令结束", "docked": "入座结束", "hazard": "因爆炸危险结束",
-    "restricted": "因涉密或隐私结束", "storage_full": "存储已满", "battery": "电量不足", "shutdown": "关机",
+    "restricted": "因涉密或隐私结束", "storage_full": "存储已满", "battery": "电量不足", "overheated": "过热", "shutdown": "关机",
     "power_cut": "断电", "fault": "故障", "camera": "摄像头", "microphone": "麦克风", "storage": "存储",
     "overload": "过载", "encoder": "编码器", "clear": "解除", "set": "存在爆炸危险", "stale": "状态不明",
     "moment": "时刻", "site_sign": "拍摄标志牌", "site_spoken": "口述地点", "in": "入座", "out": "离座",
@@ -137,6 +137,7 @@ EVENT_WORDS: Final = {
     "approval_of_another_unit": "合格证属于另一台设备", "marking_unreadable": "防爆标志不可读",
     "protection_level": "防护级别不足", "equipment_group": "设备类别不符", "temperature": "温度组别不符",
     "state_secret": "国家秘密", "commercial_secret": "商业秘密", "privacy": "个人隐私", "other": "其他不宜内容",
+    "declared": "执法人员申报", "officer_unassigned": "设备未分配", "battery_low": "电量不足", "assignment_unusable": "任务信息不可用",
 }  # fmt: skip
 """The format's own terms that stand in an event's text."""
 

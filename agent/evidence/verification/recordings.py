@@ -16,6 +16,7 @@ from agent.evidence.entries import (
     Open,
     Photo,
     Refused,
+    Restricted,
     Segment,
     TelemetryEntry,
 )
@@ -81,6 +82,8 @@ class Recordings:
             case Refused(reason=reason):
                 case.facts.refusals += 1
                 case.draw("refused", entry, reason)
+            case Restricted(recording=recording, content=content):
+                self._on_restricted(entry, recording, content)
             case Hazard(state=state):
                 case.draw("hazard", entry, state)
                 if live:
@@ -95,6 +98,15 @@ class Recordings:
         self._case.find("RECORDING_UNFINISHED", live.place)
         self._case.draw("recording", live.open, "unfinished", live.body.recording)
         self._live = None
+
+    def _on_restricted(self, entry: Entry, recording: str | None, content: str) -> None:
+        live = self._live
+        if recording != (live.body.recording if live else None):
+            self._case.find("ORPHAN_ENTRY", at(entry), "restricted")
+            return
+        self._case.draw("refused", entry, f"declared, {content}", recording or "")
+        if live:
+            self._conduct.seen(live, entry)
 
     def _on_notice(self, entry: Entry, body: Notice) -> None:
         if self._case.book.was_opened(body.recording):
