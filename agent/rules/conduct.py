@@ -12,9 +12,6 @@ from agent.evidence.verification.recordings import Live
 from agent.rules.interlock import UNASSIGNED, hazard_state
 from agent.rules.sequence import notice_served
 
-from agent.rules.interlock import UNASSIGNED, hazard_state
-from agent.rules.sequence import notice_served
-
 STOP_US: Final = 2_000_000
 """A recording must have taken its last frame this long after a hazard, or restricted content, was entered."""
 _RESTRICTED: Final = {

@@ -124,4 +124,4 @@ def _room(situation: Situation) -> Iterator[tuple[str, str]]:
     warmest = situation.temperature_limit_millicelsius
     measured = situation.temperature_millicelsius
     if warmest is not None and measured is not None and measured > warmest:
-        yield "R22", "temperature"
+        yield "R22", "overheated"

@@ -19,7 +19,9 @@ from agent.rules.interlock import UNASSIGNED, NamedZone, Situation, demanded_zon
 
 MATTER = Assignment("matter-1", "inspection", "investigation", "样例", "样例", [], None, None, False)
 ASSUMED, NAMED = HazardZone("1", "IIB", "T4", None), HazardZone("21", "IIIB", None, 135)
-POLICY = HazardPolicy(max_age_us=10_000_000, stale_counts_as_set=True, assumed_zone=ASSUMED, zone_map=None, power_down=False)
+POLICY = HazardPolicy(
+    max_age_us=10_000_000, stale_counts_as_set=True, assumed_zone=ASSUMED, zone_map=None, power_down=False
+)
 CLEAR = HazardInput("switch", "clear", 0)
 CALM = Situation((CLEAR,), POLICY, None, "SN-1", MATTER, 100, 100, 1_000, officer="officer-1")
 STRONGEST = ExApproval("Ex ia IIC T6 Ga / Ex ta IIIC T80°C Da", "CNEx00.0000", "样例机构", 2_000, "SN-1")

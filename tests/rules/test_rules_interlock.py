@@ -138,7 +138,7 @@ def test_a_charge_that_would_be_sealed_at_once_refuses_and_an_unknown_one_does_n
 
 @pytest.mark.parametrize(
     ("measured", "limit", "reason"),
-    [(None, 80, "permitted"), (81, None, "permitted"), (80, 80, "permitted"), (81, 80, "temperature")],
+    [(None, 80, "permitted"), (81, None, "permitted"), (80, 80, "permitted"), (81, 80, "overheated")],
 )
 def test_a_unit_over_its_limit_of_warmth_refuses_and_an_unknown_warmth_does_not(
     measured: int | None, limit: int | None, reason: str
