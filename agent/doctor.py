@@ -12,7 +12,7 @@ from agent.errors import RecorderError, StorageError
 from agent.hardware.assembly import open_parts
 from agent.hardware.parts import ClockReading, Parts, PowerReading, TimeSource
 from agent.recorder.credentials import load_assignment, load_credentials
-from agent.rules.explosion import parse_marking
+from agent.rules.explosion import Marking, parse_plate
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def examine(path: Path) -> list[Row]:
         lambda one: one.matter if one else "无 none",
     )
     if credentials and (approval := credentials.documents.profile.ex_approval):
-        _try(rows, "防爆标志 Ex marking", lambda: parse_marking(approval.marking), str)
+        _try(rows, "防爆标志 Ex marking", lambda: parse_plate(approval.marking), _say_plate)
     parts = _try(
         rows,
         "部件 parts",
@@ -61,6 +61,10 @@ def examine(path: Path) -> list[Row]:
 def _say_credentials(credentials: Any) -> str:
     profile = credentials.documents.profile
     return f"{profile.device}, {profile.officer}, policy {credentials.documents.policy.version}"
+
+
+def _say_plate(plate: tuple[Marking, ...]) -> str:
+    return "\n".join(f"{one.level} {one.group} ≤ {one.celsius} °C" for one in plate)
 
 
 def _say_kinds(parts: Parts) -> str:

@@ -41,7 +41,7 @@ from agent.evidence.documents import (
 from agent.evidence.encoding import b64url, dump_json, load_object, sha256_hex
 from agent.evidence.keys import load_signing_key
 from agent.evidence.shapes import STRICT, FormatVersion, Key, Micros, Name, Recipient, Text, dump_shape, load_shape
-from agent.rules.explosion import parse_marking
+from agent.rules.explosion import parse_plate
 from agent.system import durable
 from provisioning import keys
 from provisioning.authority import Authority, Revoked, Validity, certificate_pem, make_root, serial_text
@@ -239,7 +239,7 @@ class Agency:
         if not certificate.strip() or not issuer.strip():
             raise UsageError("the approval needs its certificate number and its issuer")
         try:
-            parse_marking(marking)
+            parse_plate(marking)
         except FormatError as error:
             raise UsageError(str(error)) from error
         if expires_us <= micros(self.now()):

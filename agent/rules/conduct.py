@@ -9,13 +9,11 @@ from agent.evidence.documents import Particulars
 from agent.evidence.entries import Close, Entry, Hazard, Notice, Open, Photo, Restricted, Segment
 from agent.evidence.verification.case import Case, at
 from agent.evidence.verification.recordings import Live
-from agent.rules.interlock import hazard_state
+from agent.rules.interlock import UNASSIGNED, hazard_state
 from agent.rules.sequence import notice_served
 
 STOP_US: Final = 2_000_000
 """A recording must have taken its last frame this long after a hazard, or restricted content, was entered."""
-UNASSIGNED: Final = "unassigned"
-"""The officer of a profile while nobody holds the device."""
 _RESTRICTED: Final = {
     "state_secret": "RECORDED_RESTRICTED",
     "commercial_secret": "RECORDED_RESTRICTED",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from interlock_table import OBJECTIONS, rewrite
 
 from agent.evidence.documents import Assignment, ExApproval, HazardPolicy, HazardZone
 from agent.evidence.entries import HazardInput, Heard, Interlock, Notice
-from agent.rules.interlock import Situation, hazard_state, judge
+from agent.rules.interlock import UNASSIGNED, NamedZone, Situation, hazard_state, judge
 from agent.rules.sequence import notice_served
 
 POLICY = HazardPolicy(max_age_us=10, stale_counts_as_set=True, assumed_zone=None, zone_map=None, power_down=False)
@@ -62,9 +64,42 @@ def test_the_policy_alone_may_let_an_unknown_hazard_pass_but_never_a_set_one() -
     assert verdict(inputs=(SET,), policy=lenient).rule == "R13.1"
 
 
+def by(source: str, state: str = "set") -> HazardInput:
+    return HazardInput(source, state, 0)  # type: ignore[arg-type]
+
+
 def test_an_approval_that_covers_the_matters_zone_permits_and_is_named() -> None:
-    found = verdict(inputs=(SET,), approval=APPROVAL, assignment=replace(MATTER, hazard=ZONE))
+    found = verdict(inputs=(by("matter"),), approval=APPROVAL, assignment=replace(MATTER, hazard=ZONE))
     assert (found.verdict, found.approval) == ("permitted", "CNEx00.0000")
+
+
+def test_every_zone_that_a_set_source_names_must_be_covered() -> None:
+    matter, stricter = replace(MATTER, hazard=ZONE), replace(ZONE, temperature_class="T5")
+    both = {"inputs": (by("matter"), by("zone_map")), "assignment": matter, "approval": APPROVAL}
+    assert verdict(**both, zones=(NamedZone("zone_map", ZONE),)).verdict == "permitted"
+    assert verdict(**both, zones=(NamedZone("zone_map", stricter),)).reason == "temperature"
+    overlapping = (NamedZone("zone_map", ZONE), NamedZone("zone_map", stricter))
+    assert verdict(**both, zones=overlapping).reason == "temperature"
+
+
+def test_a_set_source_that_names_no_zone_is_not_covered_by_what_another_names() -> None:
+    both = {"inputs": (by("matter"), by("switch")), "assignment": replace(MATTER, hazard=ZONE), "approval": APPROVAL}
+    assert verdict(**both).reason == "zone_unknown"
+    assert verdict(**both, policy=replace(POLICY, assumed_zone=ZONE)).verdict == "permitted"
+    assert verdict(**both, policy=replace(POLICY, assumed_zone=replace(ZONE, zone="0"))).reason == "protection_level"
+
+
+def test_a_zone_of_a_source_that_is_not_set_demands_nothing() -> None:
+    clear = (by("matter", "clear"), by("zone_map", "clear"))
+    assert verdict(inputs=clear, zones=(NamedZone("zone_map", replace(ZONE, zone="0")),)).verdict == "permitted"
+
+
+def test_a_stale_source_beside_a_covered_one_demands_the_assumed_zone_too() -> None:
+    """What cannot be seen could be worse than what can."""
+    beside = {"inputs": (by("matter"), by("zone_map", "stale")), "assignment": replace(MATTER, hazard=ZONE)}
+    assert verdict(**beside, approval=APPROVAL).reason == "zone_unknown"
+    lenient = replace(POLICY, stale_counts_as_set=False)
+    assert verdict(**beside, approval=APPROVAL, policy=lenient).verdict == "permitted"
 
 
 def test_a_switch_states_no_zone_so_that_only_the_policys_assumption_can_be_covered() -> None:
@@ -89,9 +124,43 @@ def test_no_room_refuses_and_the_last_byte_of_the_minimum_is_enough() -> None:
     assert (verdict(free_bytes=99).rule, verdict(free_bytes=99).reason) == ("R22", "storage_full")
 
 
-def test_the_explosion_hazard_is_named_before_every_other_reason() -> None:
-    found = verdict(inputs=(SET,), assignment=replace(MATTER, restricted="privacy"), free_bytes=0)
-    assert found.rule == "R13.1"
+def test_a_unit_that_nobody_holds_is_refused() -> None:
+    assert verdict(officer="officer-1").verdict == "permitted"
+    assert (verdict(officer=UNASSIGNED).rule, verdict(officer=UNASSIGNED).reason) == ("R16", "officer_unassigned")
+
+
+@pytest.mark.parametrize(("minutes", "reason"), [(None, "permitted"), (4, "battery_low"), (5, "permitted")])
+def test_a_charge_that_would_be_sealed_at_once_refuses_and_an_unknown_one_does_not(
+    minutes: int | None, reason: str
+) -> None:
+    assert verdict(minutes_left=minutes, seal_minutes=5).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("measured", "limit", "reason"),
+    [(None, 80, "permitted"), (81, None, "permitted"), (80, 80, "permitted"), (81, 80, "overheated")],
+)
+def test_a_unit_over_its_limit_of_warmth_refuses_and_an_unknown_warmth_does_not(
+    measured: int | None, limit: int | None, reason: str
+) -> None:
+    found = verdict(temperature_millicelsius=measured, temperature_limit_millicelsius=limit)
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize("first", range(len(OBJECTIONS)))
+def test_of_several_objections_the_gravest_is_the_one_that_is_said(first: int) -> None:
+    """The order of docs/interlock.md: whatever comes later is added, the answer stays."""
+    graver = OBJECTIONS[first:]
+    alone = verdict(**graver[0][1])
+    together = verdict(**{name: value for _, change in reversed(graver) for name, value in change.items()})
+    assert (together.rule, together.reason) == (alone.rule, alone.reason)
+    assert alone.verdict == "refused"
+
+
+def test_the_tables_in_the_document_are_what_the_code_answers() -> None:
+    document = Path(__file__).resolve().parents[2] / "docs" / "interlock.md"
+    text = document.read_text("utf-8")
+    assert rewrite(text) == text, "run: python tests/rules/interlock_table.py docs/interlock.md"
 
 
 @given(
