@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.errors import HardwareLibraryMissingError, RecorderError
 from agent.hardware.absent import AbsentContact, AbsentIndicator
@@ -24,6 +24,9 @@ from agent.hardware.parts import (
     TimeSource,
 )
 from agent.hardware.settings import HardwareSettings
+
+if TYPE_CHECKING:
+    from agent.hardware.linux.gpsd import GpsdPositioning
 
 T = TypeVar("T")
 
@@ -193,7 +196,7 @@ class _Opening:
                 wanted = self._settings.simulated
                 return ScriptedPositioning(wanted.latitude, wanted.longitude, wanted.position_error_metres)
 
-    def _gpsd(self) -> Any:
+    def _gpsd(self) -> GpsdPositioning:
         from agent.hardware.linux.gpsd import GpsdPositioning
 
         return self._once("gpsd", lambda: GpsdPositioning(self._settings.gpsd))
