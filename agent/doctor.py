@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 from agent.config import RecorderConfig, load
 from agent.errors import RecorderError, StorageError
 from agent.hardware.assembly import open_parts
-from agent.hardware.parts import ClockReading, Parts, PowerReading, TimeSource
+from agent.hardware.parts import ClockReading, Fix, Parts, Positioning, PowerReading, TimeSource
 from agent.recorder.credentials import load_assignment, load_credentials
 from agent.rules.explosion import Marking, parse_plate
+
+FIX_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,10 @@ def examine(path: Path) -> list[Row]:
     if parts is not None:
         _try(rows, "时钟 clock", parts.clock.read, _say_clock)
         _try(rows, "电源 power", parts.power.read, _say_power)
+        if positioning := parts.positioning:
+            _try(rows, "定位 position", lambda: _position(positioning), _say_position)
+        if parts.thermometer:
+            _try(rows, "温度 temperature", parts.thermometer.read, _say_temperature)
         _try(rows, "存储 storage", parts.storage.free_bytes, lambda free: f"{free / 1e9:.1f} GB")
         parts.close()
     _try(rows, "证据目录 evidence", lambda: _writable(config.recorder.evidence), str)
@@ -76,13 +83,37 @@ def _say_kinds(parts: Parts) -> str:
 
 def _say_power(reading: PowerReading) -> str:
     percent = "?" if reading.percent is None else reading.percent
-    return f"{percent} %, {reading.minutes_left if reading.minutes_left is not None else '?'} min"
+    mains = {True: ", 外接电源 mains", False: ", 电池供电 battery", None: ""}[reading.on_mains]
+    return f"{percent} %, {reading.minutes_left if reading.minutes_left is not None else '?'} min{mains}"
 
 
 def _say_clock(reading: ClockReading) -> str:
-    if reading.source is TimeSource.NONE:
-        return "无可信时间源：开始录制时会登记 no trusted time source: recordings will say so"
+    match reading.source:
+        case TimeSource.NONE:
+            return "无可信时间源：开始录制时会登记 no trusted time source: recordings will say so"
+        case TimeSource.RTC:
+            return "rtc: 开机后未经校准，误差未知 not set since power-on, error unknown: recordings will say so"
     return f"{reading.source.value}, ± {reading.error_us} µs"
+
+
+def _position(positioning: Positioning) -> Fix | None:
+    """A receiver that has just been asked needs a moment: up to FIX_SECONDS for its newest report."""
+    until = time.monotonic() + FIX_SECONDS
+    while positioning.fix() is None and time.monotonic() < until:
+        time.sleep(0.1)
+    positioning.check()
+    return positioning.fix()
+
+
+def _say_position(fix: Fix | None) -> str:
+    """To about a hundred metres: enough to see that it is right, and a report that is sent on names nobody's door."""
+    if fix is None:
+        return "尚无定位，请到室外再试 no fix yet: try again under open sky"
+    return f"{fix.latitude:.3f}, {fix.longitude:.3f}, ± {fix.error_metres:.0f} m"
+
+
+def _say_temperature(millicelsius: int | None) -> str:
+    return "暂无读数 no reading just now" if millicelsius is None else f"{millicelsius / 1000:.1f} °C"
 
 
 def _writable(path: Path) -> Path:

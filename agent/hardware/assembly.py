@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.errors import HardwareLibraryMissingError, RecorderError
 from agent.hardware.absent import AbsentContact, AbsentIndicator
@@ -20,8 +20,13 @@ from agent.hardware.parts import (
     PowerReading,
     Speaker,
     Storage,
+    Thermometer,
+    TimeSource,
 )
 from agent.hardware.settings import HardwareSettings
+
+if TYPE_CHECKING:
+    from agent.hardware.linux.gpsd import GpsdPositioning
 
 T = TypeVar("T")
 
@@ -65,6 +70,7 @@ class _Opening:
             clock=self._open("clock", self._clock),
             power=self._open("power", self._power),
             storage=self._open("storage", self._storage),
+            thermometer=self._open("thermometer", self._thermometer),
             kinds=kinds_of(kinds),
             shared=tuple(part for part in self._shared.values() if hasattr(part, "close")),
         )
@@ -179,27 +185,63 @@ class _Opening:
         return (gpio.lamp if name == "lamp" else gpio.buzzer)(pin, self._pins(kind))
 
     def _positioning(self) -> Positioning | None:
-        if self._settings.positioning == "none":
-            return None
-        from agent.hardware.simulated.scripted import ScriptedPositioning
+        match self._settings.positioning:
+            case "none":
+                return None
+            case "gpsd":
+                return self._gpsd()
+            case "simulated":
+                from agent.hardware.simulated.scripted import ScriptedPositioning
 
-        wanted = self._settings.simulated
-        return ScriptedPositioning(wanted.latitude, wanted.longitude, wanted.position_error_metres)
+                wanted = self._settings.simulated
+                return ScriptedPositioning(wanted.latitude, wanted.longitude, wanted.position_error_metres)
+
+    def _gpsd(self) -> GpsdPositioning:
+        from agent.hardware.linux.gpsd import GpsdPositioning
+
+        return self._once("gpsd", lambda: GpsdPositioning(self._settings.gpsd))
 
     def _clock(self) -> Clock:
+        if self._settings.clock == "simulated":
+            from agent.hardware.simulated.scripted import ScriptedClock
+
+            wanted = self._settings.simulated
+            return ScriptedClock(TimeSource(wanted.time_source), wanted.time_error_us)
+        from agent.hardware.linux.chrony import ChronyReference
         from agent.hardware.linux.clock import LinuxClock
 
-        return LinuxClock()
+        chrony = self._once("chrony", ChronyReference) if self._settings.timekeeping.chrony else None
+        gpsd = self._gpsd() if self._settings.positioning == "gpsd" else None
+        return LinuxClock(chrony.newest if chrony else None, gpsd.time if gpsd else None)
 
     def _power(self) -> Power:
-        if self._settings.power == "linux":
-            from agent.hardware.linux.power import LinuxPower
+        match self._settings.power:
+            case "linux":
+                from agent.hardware.linux.power import LinuxPower
 
-            return LinuxPower()
-        from agent.hardware.simulated.scripted import ScriptedPower
+                return LinuxPower()
+            case "i2c_gauge":
+                from agent.hardware.linux.gauge import I2cGauge
 
-        wanted = self._settings.simulated
-        return ScriptedPower(PowerReading(wanted.battery_percent, wanted.battery_minutes_left, wanted.on_mains))
+                return self._once("gauge", lambda: I2cGauge(self._settings.gauge))
+            case "simulated":
+                from agent.hardware.simulated.scripted import ScriptedPower
+
+                wanted = self._settings.simulated
+                return ScriptedPower(PowerReading(wanted.battery_percent, wanted.battery_minutes_left, wanted.on_mains))
+
+    def _thermometer(self) -> Thermometer | None:
+        match self._settings.thermometer:
+            case "none":
+                return None
+            case "linux":
+                from agent.hardware.linux.thermal import LinuxThermometer
+
+                return LinuxThermometer(self._settings.thermal.zone)
+            case "simulated":
+                from agent.hardware.simulated.scripted import ScriptedThermometer
+
+                return ScriptedThermometer(self._settings.simulated.temperature_millicelsius)
 
     def _storage(self) -> Storage:
         from agent.hardware.linux.storage import LinuxStorage
@@ -220,4 +262,5 @@ def kinds_of(settings: HardwareSettings) -> dict[str, str]:
         "clock": settings.clock,
         "power": settings.power,
         "storage": "linux",
+        "thermometer": settings.thermometer,
     }

@@ -188,14 +188,20 @@ class Fix:
     latitude: float
     longitude: float
     error_metres: float
+    """Radius that holds the true place with 95 % confidence."""
     taken_ns: int
+    altitude_metres: float | None = None
+    """Above mean sea level; None where the receiver sees too few satellites to tell."""
 
 
 class Positioning(Protocol):
     """Where the unit is."""
 
     def fix(self) -> Fix | None:
-        """The newest position, or None when there is none. Never waits."""
+        """The newest position, or None when there is none; ``taken_ns`` says how old it is. Never waits or raises."""
+
+    def check(self) -> None:
+        """Raises HardwareError saying why no position can come; a receiver that sees no sky is well. Never waits."""
 
     def close(self) -> None:
         """Gives the part back. Harmless when repeated."""
@@ -212,7 +218,10 @@ class TimeSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """Wall clock and monotonic clock read together."""
+    """Wall clock and monotonic clock read together.
+
+    Sources RTC and NONE: since this boot nobody trusted has set or confirmed the wall clock.
+    """
 
     utc_us: int
     monotonic_us: int
@@ -243,6 +252,16 @@ class Power(Protocol):
 
     def read(self) -> PowerReading:
         """Never waits; raises HardwareError when the gauge does not answer."""
+
+
+class Thermometer(Protocol):
+    """How warm the unit is inside."""
+
+    def read(self) -> int | None:
+        """Thousandths of a degree Celsius; None when the sensor has no value just now.
+
+        Never waits; raises HardwareError when there is no such sensor.
+        """
 
 
 class Storage(Protocol):
@@ -278,7 +297,8 @@ class Parts:
     storage: Storage
     kinds: Mapping[str, str] = field(default_factory=dict)
     shared: Sequence[Closable] = ()
-    """What several parts stand on, such as the board's pins; closed after them."""
+    """What several parts stand on, such as the board's pins, or what watches for them; closed after them."""
+    thermometer: Thermometer | None = None
 
     def close(self) -> None:
         """Closes every part, the camera last; a part that fails to close does not keep the others open.

@@ -81,6 +81,47 @@ class AudioSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GpsdSettings:
+    """Where gpsd listens."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    host: str = "localhost"
+    port: Annotated[int, Ge(1), Le(65535)] = 2947
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeSettings:
+    """Where the fuel gauge, a MAX17048, answers on the I2C bus."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    bus: Annotated[int, Ge(0), Le(255)] = 1
+    """The number in ``/dev/i2c-1``."""
+    address: Annotated[int, Ge(0x08), Le(0x77)] = 0x36
+
+
+@dataclass(frozen=True, slots=True)
+class ThermalSettings:
+    """Which of the kernel's thermal zones is the unit's own."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    zone: str = "cpu-thermal"
+    """As in ``/sys/class/thermal/thermal_zone*/type``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimekeepingSettings:
+    """Whom the clock of kind "linux" asks besides the kernel."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    chrony: bool = True
+    """Asks chronyd where the time came from; without it a disciplined clock counts as set over the network."""
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedSettings:
     """The stage on which the simulated parts play."""
 
@@ -100,6 +141,10 @@ class SimulatedSettings:
     battery_percent: Annotated[int, Ge(0), Le(100)] = 100
     battery_minutes_left: Annotated[int, Ge(0)] = 480
     on_mains: bool = False
+    temperature_millicelsius: Annotated[int, Ge(-55_000), Le(150_000)] = 36_000
+    time_source: Literal["gnss", "ntp", "rtc", "none"] = "ntp"
+    time_error_us: Annotated[int, Ge(0)] = 1_000
+    """Ignored where nobody vouches for the time: sources "rtc" and "none"."""
 
     def __post_init__(self) -> None:
         if (self.latitude is None) != (self.longitude is None):
@@ -121,10 +166,15 @@ class HardwareSettings:
     speaker: Literal["simulated", "portaudio"]
     controls: Literal["simulated", "gpio", "none"] = "none"
     hazard_switch: Literal["simulated", "gpio", "none"] = "none"
-    positioning: Literal["simulated", "none"] = "none"
-    power: Literal["linux", "simulated"] = "linux"
-    clock: Literal["linux"] = "linux"
+    positioning: Literal["gpsd", "simulated", "none"] = "none"
+    power: Literal["linux", "i2c_gauge", "simulated"] = "linux"
+    clock: Literal["linux", "simulated"] = "linux"
+    thermometer: Literal["linux", "simulated", "none"] = "none"
     gpio: GpioSettings = field(default_factory=GpioSettings)
     video: VideoSettings = field(default_factory=VideoSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
+    gpsd: GpsdSettings = field(default_factory=GpsdSettings)
+    gauge: GaugeSettings = field(default_factory=GaugeSettings)
+    thermal: ThermalSettings = field(default_factory=ThermalSettings)
+    timekeeping: TimekeepingSettings = field(default_factory=TimekeepingSettings)
     simulated: SimulatedSettings = field(default_factory=SimulatedSettings)

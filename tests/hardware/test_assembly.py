@@ -23,6 +23,8 @@ ALL_SIMULATED = {
     "hazard_switch": "simulated",
     "positioning": "simulated",
     "power": "simulated",
+    "clock": "simulated",
+    "thermometer": "simulated",
     "simulated": {"latitude": 41.85, "longitude": 123.8, "battery_percent": 64},
 }
 
@@ -42,6 +44,10 @@ def _settings(**changes: Any) -> HardwareSettings:
         {"video": {"width": 640}},
         {"video": {"width": 641, "height": 480}},
         {"audio": {"sample_rate": 1}},
+        {"gpsd": {"port": 0}},
+        {"gauge": {"address": 0x78}},
+        {"positioning": "gps"},
+        {"simulated": {"time_source": "sundial"}},
         {"simulated": {"latitude": 41.8}},
     ],
 )
@@ -55,7 +61,7 @@ def test_a_simulated_unit_opens_says_what_it_is_made_of_and_closes_twice(tmp_pat
     evidence.mkdir()
     parts = open_parts(_settings(), evidence)
     assert set(parts.kinds) == {name for name in parts.__slots__ if name not in ("kinds", "shared")}
-    assert {kind for name, kind in parts.kinds.items() if name not in ("clock", "storage")} == {"simulated"}
+    assert {kind for name, kind in parts.kinds.items() if name != "storage"} == {"simulated"}
     assert parts.hazard_switch is not None and not parts.hazard_switch.active
     assert parts.power.read().percent == 64
     assert parts.positioning is not None and parts.positioning.fix() is not None
@@ -76,7 +82,7 @@ def test_parts_that_the_computer_does_not_have_are_absent_and_stamped_so(tmp_pat
     parts = open_parts(settings, tmp_path)
     assert parts.microphone is None and parts.hazard_switch is None and parts.positioning is None
     names = ("microphone", "record_button", "dock_contact", "lamp", "buzzer", "hazard_switch", "positioning")
-    assert {parts.kinds[name] for name in names} == {"none"}
+    assert {parts.kinds[name] for name in (*names, "thermometer")} == {"none"}
     parts.close()
 
 
@@ -88,6 +94,7 @@ def test_parts_that_the_computer_does_not_have_are_absent_and_stamped_so(tmp_pat
         ("sounddevice", {"speaker": "portaudio"}, "libportaudio2"),
         ("gpiozero", {}, "gpiozero"),
         ("lgpio", {"controls": "gpio"}, "python3-lgpio"),
+        ("smbus2", {"power": "i2c_gauge"}, "smbus2"),
     ],
 )
 def test_a_missing_library_is_named_and_nothing_takes_its_place(
@@ -134,7 +141,8 @@ def test_no_hardware_library_is_loaded_for_a_kind_that_is_not_configured(tmp_pat
         "import sys; from pathlib import Path; from agent.hardware.assembly import open_parts;"
         "from agent.hardware.settings import HardwareSettings as S;"
         f"open_parts(S('simulated', 'simulated', 'simulated'), Path({str(tmp_path)!r})).close();"
-        "print([m for m in ('gpiozero', 'sounddevice', 'picamera2', 'lgpio', 'libcamera') if m in sys.modules])"
+        "libraries = ('gpiozero', 'sounddevice', 'picamera2', 'lgpio', 'libcamera', 'smbus2');"
+        "print([library for library in libraries if library in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

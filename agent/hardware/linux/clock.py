@@ -4,14 +4,150 @@ from __future__ import annotations
 
 import ctypes
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import HardwareError
+from agent.hardware.linux.gpsd import GnssTime
 from agent.hardware.parts import ClockReading, TimeSource
 
 _STA_UNSYNC = 0x0040
 _TRIES = 4
 _CLOSE_ENOUGH_NS = 5_000
+_GNSS_FRESH_US = 5_000_000
+_GNSS_LATE_US = 1_000_000
+"""A receiver's report arrives up to this long after the moment that it names."""
+_GNSS_APART_US = 2_000_000
+"""A wall clock that is further off than this is not confirmed by a receiver but contradicted."""
+_DRIFT_PER_MILLION = 500
+"""The kernel's own figure for a clock that nobody disciplines (MAXFREQ)."""
+_EARLIEST_US = 1_767_225_600_000_000
+"""2026-01-01: no unit ran this before. A battery clock that says so has lost its battery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """Who vouches for the wall clock, and within which bound (None: within none)."""
+
+    source: TimeSource
+    error_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeFacts:
+    """What can be known about the wall clock at one moment."""
+
+    utc_us: int
+    monotonic_us: int
+    kernel_error_us: int | None
+    """The kernel's bound; None when it calls the clock unsynchronised."""
+    reference: TimeSource | None = None
+    """What chrony follows; None when it does not say."""
+    gnss_us: int | None = None
+    """Wall clock minus satellites' time, when a fresh report came."""
+    held: ClockReading | None = None
+    """The last reading for which somebody vouched at that moment, in this process."""
+    from_rtc: bool = False
+    """The kernel set the clock from a battery-backed one when it started."""
+
+
+def vouched(facts: TimeFacts) -> Vouched:
+    """The best of what the facts support: somebody's word now, one of not long ago, or at least a battery's."""
+    if found := vouched_now(facts) or _lasting(facts):
+        return found
+    if facts.from_rtc and facts.utc_us >= _EARLIEST_US:
+        return Vouched(TimeSource.RTC, None)
+    return Vouched(TimeSource.NONE, None)
+
+
+def vouched_now(facts: TimeFacts) -> Vouched | None:
+    """Who vouches at this very moment.
+
+    The kernel's word comes first: whoever disciplines the clock, chrony, systemd-timesyncd or ntpd, keeps it there. A
+    clock that nobody disciplines may still be confirmed by a receiver.
+    """
+    if facts.kernel_error_us is not None:
+        source = TimeSource.GNSS if facts.reference is TimeSource.GNSS else TimeSource.NTP
+        return Vouched(source, facts.kernel_error_us)
+    if facts.gnss_us is not None and abs(facts.gnss_us) <= _GNSS_APART_US:
+        return Vouched(TimeSource.GNSS, abs(facts.gnss_us) + _GNSS_LATE_US)
+    return None
+
+
+def _lasting(facts: TimeFacts) -> Vouched | None:
+    """What was vouched for before, its bound grown by the time since; None when the clock was set in between."""
+    held = facts.held
+    if held is None or held.error_us is None:
+        return None
+    since_us = facts.monotonic_us - held.monotonic_us
+    bound_us = held.error_us + since_us * _DRIFT_PER_MILLION // 1_000_000
+    stepped_us = abs(facts.utc_us - held.utc_us - since_us)
+    return Vouched(held.source, bound_us) if stepped_us <= bound_us else None
+
+
+class LinuxClock:
+    """The kernel's two clocks, the boot's id, and who vouches for the first. See ``Clock``.
+
+    ``reference`` and ``gnss`` say what chrony follows and what a receiver reported last; neither may wait.
+    """
+
+    def __init__(
+        self,
+        reference: Callable[[], TimeSource | None] | None = None,
+        gnss: Callable[[], GnssTime | None] | None = None,
+        boot_id: Path = Path("/proc/sys/kernel/random/boot_id"),
+        rtc: Path = Path("/sys/class/rtc"),
+    ) -> None:
+        self._reference, self._gnss = reference, gnss
+        self._held: ClockReading | None = None
+        try:
+            self._boot_id = boot_id.read_text(encoding="ascii").strip()
+            self._ntp_adjtime = ctypes.CDLL(None, use_errno=True).ntp_adjtime
+        except (OSError, AttributeError) as error:
+            raise HardwareError(f"the kernel's clock state cannot be read: {error}") from error
+        self._from_rtc = set_from_rtc(rtc)
+
+    def read(self) -> ClockReading:
+        """See ``Clock.read``; raises HardwareError when the kernel refuses its clock state."""
+        utc_ns, monotonic_ns = _read_together()
+        utc_us, monotonic_us = utc_ns // 1000, monotonic_ns // 1000
+        facts = TimeFacts(
+            utc_us,
+            monotonic_us,
+            self._kernel_error_us(),
+            self._reference() if self._reference else None,
+            gnss_apart_us(self._gnss(), utc_us, monotonic_us) if self._gnss else None,
+            self._held,
+            self._from_rtc,
+        )
+        found = vouched(facts)
+        reading = ClockReading(utc_us, monotonic_us, self._boot_id, found.source, found.error_us)
+        if vouched_now(facts):
+            self._held = reading
+        return reading
+
+    def _kernel_error_us(self) -> int | None:
+        state = _Timex()  # modes 0: read only, no privilege needed
+        if self._ntp_adjtime(ctypes.byref(state)) < 0:
+            raise HardwareError(f"ntp_adjtime: errno {ctypes.get_errno()}")
+        return None if state.status & _STA_UNSYNC else int(state.maxerror)
+
+
+def gnss_apart_us(report: GnssTime | None, utc_us: int, monotonic_us: int) -> int | None:
+    """How far the wall clock is ahead of what a receiver reported; None when the report is missing or old."""
+    if report is None:
+        return None
+    age_us = monotonic_us - report.taken_ns // 1000
+    return utc_us - age_us - report.utc_us if age_us <= _GNSS_FRESH_US else None
+
+
+def set_from_rtc(root: Path) -> bool:
+    """Whether the kernel set its clock from a battery-backed one (Documentation/ABI/testing/sysfs-class-rtc)."""
+    try:
+        return any(one.read_text(encoding="ascii").strip() == "1" for one in root.glob("rtc*/hctosys"))
+    except OSError:
+        return False
 
 
 class _Timex(ctypes.Structure):
@@ -26,31 +162,6 @@ class _Timex(ctypes.Structure):
         ("status", ctypes.c_int),
         ("rest", ctypes.c_char * 256),
     )
-
-
-class LinuxClock:
-    """The kernel's two clocks, the boot's id, and what the kernel's NTP state says (chrony and others keep it)."""
-
-    def __init__(self, boot_id: Path = Path("/proc/sys/kernel/random/boot_id")) -> None:
-        try:
-            self._boot_id = boot_id.read_text(encoding="ascii").strip()
-            self._ntp_adjtime = ctypes.CDLL(None, use_errno=True).ntp_adjtime
-        except (OSError, AttributeError) as error:
-            raise HardwareError(f"the kernel's clock state cannot be read: {error}") from error
-
-    def read(self) -> ClockReading:
-        """See ``Clock.read``; raises HardwareError when the kernel refuses its clock state."""
-        utc_ns, monotonic_ns = _read_together()
-        source, error_us = self._vouched()
-        return ClockReading(utc_ns // 1000, monotonic_ns // 1000, self._boot_id, source, error_us)
-
-    def _vouched(self) -> tuple[TimeSource, int | None]:
-        state = _Timex()  # modes 0: read only, no privilege needed
-        if self._ntp_adjtime(ctypes.byref(state)) < 0:
-            raise HardwareError(f"ntp_adjtime: errno {ctypes.get_errno()}")
-        if state.status & _STA_UNSYNC:
-            return TimeSource.NONE, None
-        return TimeSource.NTP, int(state.maxerror)
 
 
 def _read_together() -> tuple[int, int]:
