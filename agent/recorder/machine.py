@@ -1,44 +1,31 @@
-"""The recorder's state machine, a pure reducer: ``(state, event) -> (state, actions)``. All decisions are made here.
+"""What the recorder's state machine speaks of: phases, what it remembers, events that come in, actions that go out.
 
-The shell gathers facts into events and carries out actions in order; it decides nothing. No pause exists: there is no
-event that suspends a recording (R12.4).
+The shell gathers facts into events and carries out actions in order; it decides nothing: ``agent.recorder.reducer``
+does. No pause exists: there is no event that suspends a recording (R12.4).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Literal
 
-from agent.evidence.documents import Assignment
+from agent.evidence.documents import Assignment, RestrictedContent
 from agent.evidence.entries import (
     Body,
-    Close,
-    Docked,
     Gap,
-    Hazard,
     Interlock,
-    Mark,
     Notice,
     ObjectRef,
-    Open,
     Photo,
-    Refused,
     Segment,
     SoundFormat,
     StopReason,
     VideoFormat,
 )
 from agent.hardware.prompts import Prompt
-from agent.rules.interlock import Situation, judge
-from agent.rules.sequence import notice_served
-
-ORAL_WAIT_US = 30_000_000
-"""How long after a failed notice the officer's second press means "told in person"."""
-
-
-_ENDED_BY: Final[dict[str, StopReason]] = {"storage": "storage_full", "camera": "camera"}
-"""Why a recording ended, by what was lost; everything else is a fault of the unit."""
+from agent.rules.interlock import Situation
+from agent.rules.reserves import Alarm, Limits, Vitals
 
 
 class Phase(StrEnum):
@@ -51,9 +38,14 @@ class Phase(StrEnum):
     BLOCKED = "blocked"
     FAULT = "fault"
     DOCKED = "docked"
+    OFF_DUTY = "off_duty"
 
 
-Kind = Literal["video", "photo"]
+BUSY = (Phase.NOTICE, Phase.RECORDING, Phase.SEALING)
+"""Phases with a recording under way."""
+
+Kind = Literal["video", "audio", "photo", "fixed"]
+MarkKind = Literal["moment", "site_sign", "site_spoken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +61,13 @@ class Recording:
     reason: StopReason = "button"
     lost: tuple[Gap, ...] = ()
     """What failed during the notice without ending it: entered once the recording is open."""
+    warnings: tuple[Prompt, ...] = ()
+    """Said right after it has begun."""
+    ask_site_us: int | None = None
+    """When (monotonic us) the officer is next asked for it; None: not any more."""
+    times_asked: int = 0
+    answer_until_us: int = 0
+    """Until then a double press answers: the place was spoken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,16 @@ class State:
     hazard: str = "clear"
     oral_until_us: int = 0
     """Until then (monotonic us) a press in ``blocked`` means that the notice is given in person."""
+    alarms: frozenset[Alarm] = frozenset()
+    """Reserves that run low."""
+    told: frozenset[tuple[Alarm, Prompt]] = frozenset()
+    """Warnings of the alarms that are on, told already."""
+    leave_by_us: int | None = None
+    """R13.1 refused or stopped: when (monotonic us) the officer is next told to switch off or leave."""
+    going_off: bool = False
+    """The unit goes off duty as soon as nothing is under way."""
+    power_off: bool = False
+    """And is then switched off."""
 
 
 # Events
@@ -88,32 +97,51 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """Record or photo button, with everything that a judgement needs."""
+    """Record or photo button, with everything that a judgement needs.
+
+    Kind ``photo`` within a recording takes a picture of it; no other press within one means anything.
+    """
 
     kind: Kind
     recording: str
     situation: Situation
     mono_us: int
+    time_trusted: bool = True
+    """Somebody vouches for the wall clock since this boot."""
+    position_known: bool = True
+    """There is a fresh position, or no part that could tell one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkAsked:
-    """Double press, or a command; the moment in media time."""
+    """Double press, or a command; the moment in media time and in monotonic time.
 
-    kind: Literal["moment", "site_sign", "site_spoken"]
+    A ``moment`` soon after the officer was asked for the place is the answer: ``site_spoken``.
+    """
+
+    kind: MarkKind
     at_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoAsked:
-    """Photo button during a recording."""
+    mono_us: int
 
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """Hold, a command, or a cause from inside."""
+    """Hold, or a command."""
 
-    reason: StopReason
+    reason: Literal["button", "command"]
+
+
+@dataclass(frozen=True, slots=True)
+class OffAsked:
+    """The process is asked to end: what runs is sealed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictedDeclared:
+    """R13.2, R13.3: the officer's gesture, or a command with words of the officer's, sealed and durable."""
+
+    content: RestrictedContent
+    note: ObjectRef | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +180,8 @@ class PartLost:
     ends_recording: bool
     why: str
     """For the log; the ledger has the cause."""
+    full: bool = False
+    """Storage took nothing more because it is full; otherwise it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +201,16 @@ class HazardChanged:
 
     state: Literal["clear", "set", "stale"]
     situation: Situation
+    mono_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Once a second: what the unit lives on, and that time passes."""
+
+    vitals: Vitals
+    limits: Limits
+    mono_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +221,8 @@ class DockChanged:
 
 
 Event = (
-    Pressed | MarkAsked | PhotoAsked | StopAsked | NoticeEnded | SegmentSealed | PhotoSealed | PartLost | CaptureEnded
-    | HazardChanged | DockChanged
+    Pressed | MarkAsked | StopAsked | OffAsked | RestrictedDeclared | NoticeEnded | SegmentSealed | PhotoSealed
+    | PartLost | CaptureEnded | HazardChanged | Measured | DockChanged
 )  # fmt: skip
 
 
@@ -213,6 +253,13 @@ class PlayNotice:
 @dataclass(frozen=True, slots=True)
 class AttestOral:
     """The officer told the party in person, by a second deliberate press; ``NoticeEnded`` follows."""
+
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
+class AttestPosted:
+    """A sign tells everybody of a fixed camera (R6); ``NoticeEnded`` follows."""
 
     recording: Recording
 
@@ -261,187 +308,15 @@ class Tell:
     prompt: Prompt
 
 
+@dataclass(frozen=True, slots=True)
+class GoOff:
+    """Nothing is under way any more: the process ends, and where ``power_off`` the unit is switched off."""
+
+    power_off: bool
+
+
 Action = (
-    Enter | WarmUp | PlayNotice | AttestOral | CutNotice | HoldFrames | Store | CoolDown | Finish | TakePhoto
-    | RotateKey | Tell
+    Enter | WarmUp | PlayNotice | AttestOral | AttestPosted | CutNotice | HoldFrames | Store | CoolDown | Finish
+    | TakePhoto | RotateKey | Tell | GoOff
 )  # fmt: skip
 Step = tuple[State, list[Action]]
-
-
-def reduce(state: State, event: Event) -> Step:
-    """The one place of decisions. Events that mean nothing in a phase leave the state as it is, with no action."""
-    match event:
-        case Pressed():
-            return _pressed(state, event)
-        case NoticeEnded():
-            return _notice_ended(state, event)
-        case StopAsked(reason):
-            return _stop(state, reason)
-        case HazardChanged():
-            return _hazard_changed(state, event)
-        case DockChanged(docked):
-            return _dock_changed(state, docked)
-        case CaptureEnded():
-            return _capture_ended(state, event)
-        case PartLost():
-            return _part_lost(state, event)
-        case _:
-            return _during(state, event)
-
-
-def _pressed(state: State, event: Pressed) -> Step:
-    if state.phase not in (Phase.READY, Phase.BLOCKED):
-        return state, []
-    interlock = judge(event.situation)
-    if interlock.verdict == "refused":
-        refusal = Refused(interlock.rule or "", interlock.reason, interlock)
-        return replace(state, phase=Phase.BLOCKED, oral_until_us=0), [Enter(refusal), Tell(_why(interlock))]
-    recording = Recording(event.recording, event.kind, interlock, event.situation.assignment)
-    if event.mono_us < state.oral_until_us:
-        oral = replace(state, phase=Phase.NOTICE, recording=recording, oral_until_us=0)
-        return oral, [WarmUp(recording), AttestOral(recording)]
-    playing = replace(state, phase=Phase.NOTICE, recording=recording, oral_until_us=0)
-    return playing, [PlayNotice(recording), WarmUp(recording)]
-
-
-def _why(interlock: Interlock) -> Prompt:
-    if interlock.rule == "R13.1":
-        return Prompt.REFUSED_HAZARD
-    return Prompt.STORAGE_LOW if interlock.reason == "storage_full" else Prompt.REFUSED_OTHER
-
-
-def _notice_ended(state: State, event: NoticeEnded) -> Step:
-    recording = state.recording
-    if state.phase is not Phase.NOTICE or recording is None or recording.id != event.recording:
-        return state, []
-    if recording.cancelled:
-        return replace(state, phase=_resting(state), recording=None), [CoolDown(), Enter(event.proof)]
-    if not notice_served(event.proof, event.must_be_heard):
-        waiting = replace(state, phase=Phase.BLOCKED, recording=None, oral_until_us=event.mono_us + ORAL_WAIT_US)
-        return waiting, [CoolDown(), Enter(event.proof), Tell(Prompt.NOTICE_FAILED)]
-    opened = replace(recording, opened=True)
-    actions: list[Action] = [
-        HoldFrames(event.proof.ended_us),
-        Enter(event.proof),
-        Enter(_open_entry(opened, event)),
-        *(Enter(gap) for gap in opened.lost),
-        Store(),
-    ]
-    return replace(state, phase=Phase.RECORDING, recording=opened), actions
-
-
-def _open_entry(recording: Recording, event: NoticeEnded) -> Open:
-    assignment = recording.assignment
-    return Open(
-        recording=recording.id,
-        kind=recording.kind,
-        action=assignment.action if assignment else None,
-        stage=assignment.stage if assignment else None,
-        matter=assignment.matter if assignment else None,
-        particulars=event.particulars,
-        recipients=list(event.recipients),
-        interlock=recording.interlock,
-        video=event.video if recording.kind == "video" else None,
-        sound=event.sound if recording.kind == "video" else None,
-    )
-
-
-def _stop(state: State, reason: StopReason) -> Step:
-    if state.recording is None:
-        return state, []
-    if state.phase is Phase.NOTICE:
-        cancelled = replace(state.recording, cancelled=True, reason=reason)
-        return replace(state, recording=cancelled), [CutNotice()]
-    if state.phase is Phase.RECORDING:
-        return replace(state, phase=Phase.SEALING, recording=replace(state.recording, reason=reason)), [Finish()]
-    return state, []
-
-
-def _hazard_changed(state: State, event: HazardChanged) -> Step:
-    actions: list[Action] = []
-    if event.state != state.hazard:
-        actions.append(Enter(Hazard(event.state, list(event.situation.inputs))))
-        state = replace(state, hazard=event.state)
-    interlock = judge(event.situation)
-    if interlock.rule == "R13.1" and state.phase in (Phase.NOTICE, Phase.RECORDING):
-        stopped, stop_actions = _stop(state, "hazard")
-        return stopped, [*actions, *stop_actions, Tell(Prompt.REFUSED_HAZARD)]
-    return state, actions
-
-
-def _dock_changed(state: State, docked: bool) -> Step:
-    if docked == state.docked:
-        return state, []
-    state = replace(state, docked=docked)
-    entry = Enter(Docked("in" if docked else "out", None))
-    if state.phase in (Phase.NOTICE, Phase.RECORDING):
-        stopped, actions = _stop(state, "docked")
-        return stopped, [entry, *actions]
-    if state.phase in (Phase.READY, Phase.BLOCKED, Phase.DOCKED):
-        rested = replace(state, phase=_resting(state), oral_until_us=0)
-        return rested, [entry, Tell(Prompt.DOCKED)] if docked else [entry]
-    return state, [entry]
-
-
-def _resting(state: State) -> Phase:
-    return Phase.DOCKED if state.docked else Phase.READY
-
-
-def _capture_ended(state: State, event: CaptureEnded) -> Step:
-    recording = state.recording
-    if recording is None or recording.id != event.recording or not recording.opened:
-        return state, []
-    reason: StopReason = recording.reason if state.phase is Phase.SEALING else "fault"
-    actions: list[Action] = []
-    if event.dropped:
-        actions.append(Enter(Gap(recording.id, "overload", None, event.dropped)))
-    close = Close(recording.id, reason, event.segments, event.frames, event.dropped, event.duration_us)
-    actions += [Enter(close), RotateKey(), Tell(Prompt.RECORDING_STOPPED)]
-    return replace(state, phase=_resting(state), recording=None), actions
-
-
-def _part_lost(state: State, event: PartLost) -> Step:
-    recording = state.recording
-    if recording is None:
-        return state, []
-    gap = replace(event.gap, recording=recording.id)
-    if state.phase is Phase.NOTICE:
-        return _lost_in_notice(state, recording, gap, event.ends_recording)
-    actions: list[Action] = [Enter(gap)]
-    if event.ends_recording and state.phase is Phase.RECORDING:
-        state, more = _stop(state, _ENDED_BY.get(gap.cause, "fault"))
-        actions += [*more, Tell(Prompt.FAULT)]
-    return state, actions
-
-
-def _lost_in_notice(state: State, recording: Recording, gap: Gap, ends_recording: bool) -> Step:
-    if ends_recording:
-        cancelled, actions = _stop(state, _ENDED_BY.get(gap.cause, "fault"))
-        return cancelled, [*actions, Tell(Prompt.FAULT)]
-    return replace(state, recording=replace(recording, lost=(*recording.lost, gap))), []
-
-
-def _during(state: State, event: Event) -> Step:
-    """Things that belong to a recording under way, and mean nothing without one."""
-    recording = state.recording
-    if recording is None or not recording.opened:
-        return state, []
-    match event:
-        case MarkAsked(kind, at_us) if state.phase is Phase.RECORDING:
-            return state, [Enter(Mark(recording.id, kind, at_us)), Tell(Prompt.MARKED)]
-        case PhotoAsked() if state.phase is Phase.RECORDING:
-            return state, [TakePhoto()]
-        case SegmentSealed(segment) if segment.recording == recording.id:
-            return state, [Enter(segment)]
-        case PhotoSealed(photo) if photo.recording == recording.id:
-            return _photo_sealed(state, recording, photo)
-        case _:
-            return state, []
-
-
-def _photo_sealed(state: State, recording: Recording, photo: Photo) -> Step:
-    actions: list[Action] = [Enter(photo), Tell(Prompt.PHOTO_TAKEN)]
-    if recording.kind == "photo" and state.phase is Phase.RECORDING:
-        state, more = _stop(state, "photo")
-        actions += more
-    return state, actions
