@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final, TypeVar
 
 from agent.errors import HardwareError, TrustError
 from agent.evidence.documents import Assignment, TrustBundle
@@ -16,7 +18,8 @@ from agent.rules.interlock import NamedZone, Situation
 from agent.rules.zones import Located, Place, ZoneMap, locate
 from agent.system.logs import logger
 
-HOTTEST_MILLICELSIUS = 85_000
+T = TypeVar("T")
+HOTTEST_MILLICELSIUS: Final = 85_000
 """No recording starts above: there the board slows its processor down, and frames would be lost."""
 
 log = logger("recorder")
@@ -92,15 +95,11 @@ class SituationReader:
         return [one for one in sources if one], zones
 
     def _switch(self) -> HazardInput | None:
-        if self._parts.hazard_switch is None:
+        switch = self._parts.hazard_switch
+        if switch is None:
             return None
-        try:
-            active = self._parts.hazard_switch.active
-        except HardwareError as error:
-            self._complain("hazard switch", error)
-            return HazardInput("switch", "stale", 0)
-        self._recovered("hazard switch")
-        return HazardInput("switch", "set" if active else "clear", 0)
+        active = self._ask("hazard switch", lambda: switch.active)
+        return HazardInput("switch", "stale" if active is None else "set" if active else "clear", 0)
 
     def _located(self) -> Located | None:
         """What the map says; None when the policy names none. Without positioning a map is of no help: stale."""
@@ -113,26 +112,24 @@ class SituationReader:
         return locate(self._map, _place(fix, time.monotonic_ns()) if fix else None, policy.max_age_us)
 
     def _minutes_left(self) -> int | None:
-        try:
-            power = self._parts.power.read()
-        except HardwareError as error:
-            self._complain("power", error)
-            return None
-        self._recovered("power")
-        return None if power.on_mains else power.minutes_left
+        power = self._ask("power", self._parts.power.read)
+        return None if power is None or power.on_mains else power.minutes_left
 
     def _temperature(self) -> int | None:
-        return None
+        return self._ask("thermometer", self._parts.thermometer.read) if self._parts.thermometer else None
 
-    def _complain(self, part: str, error: HardwareError) -> None:
-        """Once for each trouble, not once a second."""
-        if self._said.get(part) != str(error):
-            self._said[part] = str(error)
-            log.error("part does not answer", part=part, code=error.code, why=str(error))
-
-    def _recovered(self, part: str) -> None:
+    def _ask(self, part: str, question: Callable[[], T]) -> T | None:
+        """What a part says, or None. Trouble is logged once, not once a second, and so is its end."""
+        try:
+            answer = question()
+        except HardwareError as error:
+            if self._said.get(part) != str(error):
+                self._said[part] = str(error)
+                log.error("part does not answer", part=part, code=error.code, why=str(error))
+            return None
         if self._said.pop(part, None):
             log.info("part answers again", part=part)
+        return answer
 
 
 def _matter(assignment: Assignment | None, known: bool) -> HazardInput | None:
