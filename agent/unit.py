@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.config import RecorderConfig
-from agent.custody.events import CheckpointCosigned, CustodyEvent, ReceiptArrived
+from agent.custody.events import CheckpointCosigned, CustodyEvent, HazardFlagArrived, ReceiptArrived
 from agent.custody.service import CustodyService
 from agent.evidence.folder import EvidenceFolder
 from agent.recorder import daemon
@@ -22,6 +22,8 @@ def run_unit(config: RecorderConfig) -> None:
                 recorder.post(daemon.ReceiptArrived(token))
             case CheckpointCosigned(note):
                 recorder.post(daemon.CosignedArrived(note))
+            case HazardFlagArrived(token):
+                recorder.post(daemon.HazardFlagArrived(token))
             case _:
                 log.info("custody", happened=type(event).__name__)
 

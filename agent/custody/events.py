@@ -42,6 +42,13 @@ class CommandArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class HazardFlagArrived:
+    """R13.1: a hazard flag, not verified; retained by the broker, so that it may be old."""
+
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectRefused:
     """The dock does not take an object, because its bytes are not what the ledger says. It stays on the device."""
 
@@ -68,6 +75,7 @@ CustodyEvent = (
     | ReceiptArrived
     | CheckpointCosigned
     | CommandArrived
+    | HazardFlagArrived
     | ObjectRefused
     | ObjectMissing
     | LedgerRefused

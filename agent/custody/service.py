@@ -22,6 +22,7 @@ from agent.custody.events import (
     CommandArrived,
     CustodyEvent,
     DockSeen,
+    HazardFlagArrived,
     LedgerRefused,
     LinkChanged,
     ObjectMissing,
@@ -234,6 +235,8 @@ class _Worker:
                     self._deliver(ReceiptArrived(payload))
             case Kind.COSIGNED:
                 self._deliver(CheckpointCosigned(payload))
+            case Kind.HAZARD:
+                self._deliver(HazardFlagArrived(payload))
             case _:
                 self._deliver(CommandArrived(payload))
 

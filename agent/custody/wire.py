@@ -17,6 +17,7 @@ from agent.errors import FormatError, WireError
 from agent.evidence.checkpoint import MAX_NOTE_BYTES
 from agent.evidence.encoding import dump_json, load_object
 from agent.evidence.entries import ObjectRef
+from agent.evidence.hazard_flag import MAX_FLAG_BYTES
 from agent.evidence.jws import MAX_JWS_BYTES
 from agent.evidence.shapes import STRICT, Count, Digest, Flag, FormatVersion, Name, dump_shape, load_shape
 
@@ -56,10 +57,11 @@ class Kind(StrEnum):
     CREDIT = "credit"
     COMMAND = "command"
     COSIGNED = "cosigned"
+    HAZARD = "hazard"
     DOCK_STATE = "dock-state"
 
 
-DOWN: Final = frozenset({Kind.RECEIPT, Kind.HAVE, Kind.CREDIT, Kind.COMMAND, Kind.COSIGNED})
+DOWN: Final = frozenset({Kind.RECEIPT, Kind.HAVE, Kind.CREDIT, Kind.COMMAND, Kind.COSIGNED, Kind.HAZARD})
 _DOWN_WORD: Final = {kind: "checkpoint" if kind is Kind.COSIGNED else kind.value for kind in DOWN}
 _DOWN_KIND: Final = {word: kind for kind, word in _DOWN_WORD.items()}
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
@@ -78,6 +80,7 @@ LIMITS: Final[dict[Kind, int]] = {
     Kind.CREDIT: 1_024,
     Kind.COMMAND: MAX_JWS_BYTES,
     Kind.COSIGNED: MAX_NOTE_BYTES,
+    Kind.HAZARD: MAX_FLAG_BYTES,
     Kind.DOCK_STATE: MAX_STATE_BYTES,
 }
 """Largest payload in bytes, by kind."""

@@ -20,6 +20,7 @@ from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.broker import start_broker
 from agent.dock.catalogue import Catalogue
 from agent.dock.console import EventPrinter, event_text
+from agent.dock.hazard import HazardFlags
 from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
 from agent.dock.register import DeviceRegister
 from agent.dock.settings import DockSettings
@@ -56,6 +57,7 @@ class DockService:
             self._witness_key = load_signing_key((credentials / "witness.key").read_bytes())
         self._keys = DockKeys(settings.id, receipt_key, lambda: time.time_ns() // 1000)
         self._register = DeviceRegister(credentials, self._trust)
+        self._hazard = HazardFlags(credentials, self._trust)
         for folder in (settings.folder, settings.archive, settings.staging, settings.quarantine, settings.receipts):
             durable.make_private_folder(folder)
         self._lock = durable.lock_folder(settings.folder)
@@ -118,6 +120,7 @@ class DockService:
         match event:
             case LinkUp(session):
                 self._publish(Topic(Kind.DOCK_STATE, self._settings.id), self._state(online=True)(session), retain=True)
+                self._publish_hazard()
             case LinkDown(reason):
                 _log.warning("link down", reason=reason)
                 for intake in self._intakes.values():
@@ -209,6 +212,13 @@ class DockService:
                     archive = self._intakes[device].archive
                     self._asker.offer(device, Offer(note, LeafNodes(archive.leaves), tuple(archive.keys)))
 
+    def _publish_hazard(self) -> None:
+        """R13.1. The broker keeps nothing over a restart, so that every connection begins with this."""
+        for device in sorted(self._register.devices):
+            token = self._hazard.newest(device)
+            if token is not None:
+                self._publish(Topic(Kind.HAZARD, device), token, retain=True)
+
     def _publish(self, topic: Topic, payload: bytes, retain: bool = False) -> None:
         try:
             self._link.publish(str(topic), payload, retain=retain)
@@ -267,8 +277,11 @@ class DockService:
     def _housekeeping(self) -> None:
         self._status_at = time.monotonic()
         try:
-            if self._register.refresh():
+            changed = self._register.refresh()
+            if changed:
                 self._refused.clear()
+            if (self._hazard.refresh() or changed) and self._link.connected:
+                self._publish_hazard()
         except TrustError as error:
             _log.error("register", error=str(error), code=error.code)
         bays = [self._bay(intake) for _, intake in sorted(self._intakes.items())]

@@ -11,16 +11,14 @@ from typing import Any, Final, Protocol
 
 from agent.errors import (
     FormatError,
-    HardwareError,
     ReceiptError,
     RecorderError,
     StorageError,
     TrustError,
     UsageError,
 )
-from agent.evidence.documents import Assignment
 from agent.evidence.entries import Clock as ClockEntry
-from agent.evidence.entries import Gap, HazardInput, Heartbeat, ReceiptEntry, Refused, Witnessed
+from agent.evidence.entries import Gap, Heartbeat, ReceiptEntry, Refused, Witnessed
 from agent.hardware.assembly import open_parts
 from agent.hardware.parts import Contact, Drivable, Edge, PlaybackProof
 from agent.hardware.prompts import Prompt
@@ -34,8 +32,9 @@ from agent.recorder.gestures import Gesture, GestureState, on_edge, on_time
 from agent.recorder.release import keep_cosigned
 from agent.recorder.settings import RecorderSettings
 from agent.recorder.shell import Shell
+from agent.recorder.situation import SituationReader
 from agent.recorder.start import adopt, open_evidence
-from agent.rules.interlock import Situation, hazard_state
+from agent.rules.interlock import hazard_state
 from agent.system.logs import logger
 from agent.system.notify import notify
 
@@ -69,6 +68,13 @@ class CosignedArrived:
     """A checkpoint that a dock has cosigned, not yet judged."""
 
     note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HazardFlagArrived:
+    """R13.1: a hazard flag, not yet judged."""
+
+    token: bytes
 
 
 class Custody(Protocol):
@@ -116,6 +122,14 @@ class Daemon:
             self.parts.close()
             raise
         self._shell = Shell(settings, self.parts, opened, self._credentials.documents, self.post, self._appended)
+        self._facts = SituationReader(
+            self.parts,
+            self._credentials.trust,
+            self._credentials.documents,
+            credentials=settings.credentials,
+            evidence=settings.evidence,
+            command_demanded=settings.hazard_command,
+        )
         self.state = machine.State()
         self.custody: Custody | None = None
         self._buttons = {"record": GestureState(), "photo": GestureState()}
@@ -206,6 +220,8 @@ class Daemon:
                 self._on_receipt(token)
             case CosignedArrived(note):
                 self._on_cosigned(note)
+            case HazardFlagArrived(token):
+                self._on_hazard_flag(token)
             case "stop":
                 self._stopping = True
                 self._feed(machine.StopAsked("shutdown"))
@@ -258,7 +274,7 @@ class Daemon:
         if self.state.phase not in (machine.Phase.READY, machine.Phase.BLOCKED):
             return
         try:
-            situation = self._situation(load_assignment(self._settings.assignment))
+            situation = self._facts.read(load_assignment(self._settings.assignment))
         except FormatError as error:
             log.error("assignment unusable", why=str(error))
             self._shell.perform(machine.Enter(Refused("R12.2", "assignment_unusable", None)))
@@ -271,41 +287,13 @@ class Daemon:
 
     # What the judgement looks at
 
-    def _situation(self, assignment: Assignment | None, matter_known: bool = True) -> Situation:
-        documents = self._shell.documents
-        return Situation(
-            inputs=self._hazard_inputs(assignment, matter_known),
-            policy=documents.policy.hazard,
-            approval=documents.profile.ex_approval,
-            serial=documents.profile.serial,
-            assignment=assignment,
-            free_bytes=self.parts.storage.free_bytes(),
-            minimum_free_bytes=documents.policy.minimum_free_bytes,
-            utc_us=self.parts.clock.read().utc_us,
-        )
-
-    def _hazard_inputs(self, assignment: Assignment | None, matter_known: bool) -> tuple[HazardInput, ...]:
-        inputs = []
-        if self.parts.hazard_switch:
-            try:
-                state = "set" if self.parts.hazard_switch.active else "clear"
-            except HardwareError as error:
-                log.error("hazard switch does not answer", code=error.code, why=str(error))
-                state = "stale"
-            inputs.append(HazardInput("switch", state, 0))  # type: ignore[arg-type]
-        if not matter_known:
-            inputs.append(HazardInput("matter", "stale", 0))
-        elif assignment:
-            inputs.append(HazardInput("matter", "set" if assignment.hazard else "clear", 0))
-        return tuple(inputs)
-
     def _poll_hazard(self) -> None:
         try:
-            situation = self._situation(load_assignment(self._settings.assignment))
+            situation = self._facts.read(load_assignment(self._settings.assignment))
         except FormatError as error:
             # What the matter demands is unknown then, which is one more input, and the other inputs still count.
             log.error("assignment unusable", why=str(error))
-            situation = self._situation(None, matter_known=False)
+            situation = self._facts.read(None, matter_known=False)
         self._feed(machine.HazardChanged(hazard_state(situation.inputs, situation.policy), situation))
 
     # What time brings
@@ -375,6 +363,16 @@ class Daemon:
         if point.size >= news > self._witnessed:
             self._witnessed = news
             self._shell.perform(machine.Enter(Witnessed(note.decode())))
+
+    def _on_hazard_flag(self, token: bytes) -> None:
+        try:
+            newer = self._facts.flags.take(token)
+        except TrustError as error:
+            log.error("hazard flag refused", code=error.code, why=str(error))
+            return
+        if newer:
+            log.info("hazard flag", state=self._facts.flags.flag and self._facts.flags.flag.state)
+            self._poll_hazard()
 
     def _tell_when_empty(self) -> None:
         """Says once per docking that everything is with the dock and the unit may be taken out."""
@@ -461,6 +459,7 @@ class Daemon:
             return
         adopt(self._opened.folder, self._opened.journal, self._opened.in_force, new)
         self._shell.documents = new
+        self._facts.use(new)
         self._appended()
 
     def status(self) -> dict[str, Any]:

@@ -23,4 +23,6 @@ class RecorderSettings:
     """Local control socket; whoever may open it may press the button."""
     assignment: Path | None = None
     """The matter being worked on (JSON); read anew at every press."""
+    hazard_command: bool = False
+    """R13.1: until the agency's flag has come, the hazard is unknown. Once one has come, it counts anyway."""
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
