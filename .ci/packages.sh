@@ -2,7 +2,7 @@
 # Real parts, brokers and oracles that the tests use where they are there. With root they are installed; without,
 # the lanes that need them are skipped, and the test run prints each one and why.
 set -eu
-packages="mosquitto age ffmpeg jq openssl espeak-ng sox libportaudio2 pulseaudio libasound2-plugins alsa-utils systemd strace"
+packages="mosquitto age ffmpeg jq openssl espeak-ng sox libportaudio2 pulseaudio libasound2-plugins alsa-utils systemd strace gpsd"
 # Any Node from 18 on runs the second verifier; one that is there already is not replaced.
 command -v node >/dev/null || packages="$packages nodejs"
 missing=""

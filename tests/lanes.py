@@ -14,6 +14,7 @@ CI_LANES_WITHOUT = {
     "v4l2": "no CI machine has a webcam",
     "root": "depends on the machine's privileges",
     "chrony": "installing it would replace the machine's own time service",
+    "i2c": "no CI machine has a bus, nor a kernel that lets one be made",
     "udev": "only systemd from 254 on can verify rules",
 }
 """Lanes that CI may miss, and why."""
@@ -43,6 +44,8 @@ def lanes() -> dict[str, str | None]:
         "alsa": _tools("aplay"),
         "chrony": _tools("chronyd"),
         "udev": _tools("udevadm"),
+        "gpsd": _tools("gpsd"),
+        "i2c": None if list(Path("/sys/module").glob("i2c_stub")) else "the kernel module i2c-stub is not loaded",
         "picamera2": None if rig and Path(rig).is_dir() else "ER_LIBCAMERA_RIG names no rig; see tests/rigs/README.md",
         "v4l2": None if Path("/dev/video0").exists() else "there is no /dev/video0",
         "root": None if os.geteuid() == 0 else "not root",

@@ -33,6 +33,14 @@ def need_lane(name: str, variable: str) -> None:
         pytest.skip(f"lane {name}: not inside its rig ({variable} is not set); see tests/rigs/README.md")
 
 
+def supply(root: Path, name: str, **attributes: object) -> Path:
+    """A power supply as sysfs shows it, one file an attribute."""
+    (root / name).mkdir(parents=True)
+    for attribute, value in attributes.items():
+        (root / name / attribute).write_text(f"{value}\n", encoding="ascii")
+    return root / name
+
+
 def make_clip(path: Path) -> Path:
     """One second, 160 x 120, 25 frames a second; white and loud at its beginning, black and silent after."""
     with av.open(str(path), "w") as container:

@@ -53,7 +53,7 @@ def reading_of(registers: Registers) -> PowerReading:
     Raises HardwareError when it is another chip or there is no cell.
     """
     if registers.version >> 4 != _THIS_CHIP:
-        raise HardwareError(f"what answers is not a MAX17048 (version {registers.version:#06x})")
+        raise HardwareError(f"the fuel gauge is not a MAX17048 (version {registers.version:#06x})")
     if registers.vcell == 0:
         raise HardwareError("the fuel gauge measures no cell")
     percent, rate = min(registers.soc / 256, 100.0), percent_per_hour(registers)
