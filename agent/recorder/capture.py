@@ -19,13 +19,12 @@ from agent.evidence.entries import Gap, Segment
 from agent.evidence.fragments import Fragment
 from agent.hardware.parts import AudioBlock, AudioFormat, Camera, Microphone, VideoFrame
 from agent.recorder.encoder import Encoder, EncoderSettings
+from agent.recorder.levels import SoundLevel, level_of
 from agent.recorder.machine import CaptureEnded, PartLost, SegmentSealed
 from agent.recorder.segments import SegmentSink
 
 MAX_FRAMES_WAITING: Final = 24
 MAX_BLOCKS_WAITING: Final = 400
-MAX_BLOCKS_HEARD: Final = 3_000
-"""A minute of 20 ms blocks: longer than any notice."""
 END_SECONDS: Final = 20.0
 
 
@@ -85,7 +84,9 @@ class Capture:
         sink: SegmentSink,
         post: Callable[[Report], None],
         stills_only: bool = False,
+        hears: Callable[[AudioBlock], None] | None = None,
     ) -> None:
+        """``hears`` gets the microphone's blocks until ``hold_from``, to measure the notice; it only enqueues."""
         self.recording = recording
         self._camera, self._microphone = camera, microphone
         self._settings, self._sink, self._post = settings, sink, post
@@ -95,7 +96,9 @@ class Capture:
         self._gate_ns: int | None = None
         self._storing = self._ending = self._abandoned = False
         self._stills_wanted = 0
-        self._heard: deque[AudioBlock] = deque(maxlen=MAX_BLOCKS_HEARD)
+        self._hears = hears
+        self.sound_level: SoundLevel | None = None
+        """Of the newest block, also while warming up; None without a microphone."""
         self._origin_ns: int | None = None
         self._last_ns = 0
         self._thread = threading.Thread(target=self._run, name="encoder", daemon=True)
@@ -115,18 +118,10 @@ class Capture:
                 self._on_fault("microphone", error)
         self._thread.start()
 
-    def take_heard(self) -> list[AudioBlock]:
-        """The sound of the notice as the microphone heard it, for measuring; forgotten here."""
-        with self._ready:
-            heard = list(self._heard)
-            self._heard.clear()
-        return heard
-
     def hold_from(self, from_us: int) -> None:
         """From this monotonic moment on what is captured waits in memory."""
         with self._ready:
             self._gate_ns = from_us * 1000
-            self._heard.clear()
 
     def store(self) -> None:
         """The recording is open: what waits is encoded and stored."""
@@ -180,9 +175,10 @@ class Capture:
             self._keep(frame)
 
     def _on_block(self, block: AudioBlock) -> None:
+        self.sound_level = level_of(block, self.sound_level)
         with self._ready:
-            if self._gate_ns is None:
-                self._heard.append(block)
+            if self._gate_ns is None and self._hears:
+                self._hears(block)
             self._keep(block)
 
     def _keep(self, item: VideoFrame | AudioBlock) -> None:

@@ -14,7 +14,7 @@ from agent.evidence.entries import Gap, Heard, Notice, ObjectRef, Photo, SoundFo
 from agent.evidence.sealing import seal
 from agent.hardware.parts import OFF, Parts, PlaybackProof
 from agent.recorder import machine
-from agent.recorder.audibility import NOT_MEASURED, measure
+from agent.recorder.audibility import NOT_MEASURED, AudibilityMeter
 from agent.recorder.capture import Capture, StillTaken, sealed_report
 from agent.recorder.credentials import Documents
 from agent.recorder.feedback import BUZZER, LAMP
@@ -46,6 +46,7 @@ class Shell:
         self.notice_deadline_ns: int | None = None
         self._particulars: ObjectRef | None = None
         self._notice_recording = ""
+        self._meter: AudibilityMeter | None = None
 
     def perform(self, action: machine.Action) -> None:
         """Carries out one action. Raises StorageError when the ledger cannot be written; that ends the process."""
@@ -112,6 +113,7 @@ class Shell:
             sink,
             self._post,
             stills_only=recording.kind == "photo",
+            hears=self._meter.take if self._meter else None,
         )
         self._particulars = self._seal_particulars(recording.assignment)
         try:
@@ -146,6 +148,8 @@ class Shell:
         self._notice_recording = recording.id
         self.notice_deadline_ns = time.monotonic_ns() + 60_000_000_000
         pressed_ns = time.monotonic_ns()
+        microphone = self.parts.microphone
+        self._meter = AudibilityMeter(self.documents.notice, microphone.format.sample_rate) if microphone else None
         self.parts.speaker.play(
             self.documents.notice,
             lambda proof: self._post((recording.id, proof)),
@@ -156,6 +160,7 @@ class Shell:
     def notice_ended(self, recording_id: str, proof: PlaybackProof, mono_us: int) -> machine.NoticeEnded:
         """The event for a notice that ended: what was played, what the microphone heard of it."""
         self.notice_deadline_ns = None
+        heard = self._heard()
         notice = Notice(
             recording=recording_id,
             means="played",
@@ -168,16 +173,14 @@ class Shell:
             started_us=proof.started_ns // 1000,
             # Rounded up: a frame exposed in the very microsecond of the end is not before it.
             ended_us=-(-proof.ended_ns // 1000),
-            heard=self._heard() if proof.completed else NOT_MEASURED,
+            heard=heard if proof.completed else NOT_MEASURED,
             failure=proof.failure[:500] if proof.failure else None,
         )
         return self._ended(notice, mono_us)
 
     def _heard(self) -> Heard:
-        sound = self.capture.sound if self.capture else None
-        if self.capture is None or sound is None:
-            return NOT_MEASURED
-        return measure(self.documents.notice, self.capture.take_heard(), sound.sample_rate)
+        meter, self._meter = self._meter, None
+        return meter.result() if meter else NOT_MEASURED
 
     def _attest_oral(self, recording: machine.Recording) -> None:
         now = time.monotonic_ns() // 1000
