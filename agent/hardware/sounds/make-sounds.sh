@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Speaks the notice and the prompts into the WAV files of this folder. Needs espeak-ng, sox, and the package on PYTHONPATH.
+# Speaks the notice and the prompts into the WAV files of this folder, and makes the tone. Needs espeak-ng, sox, and the package on PYTHONPATH.
 #   usage: make-sounds.sh
 # The texts stand in agent/hardware/prompts.py alone. The notice is 48 kHz (it is compared with what the microphone heard),
 # the prompts 16 kHz (speech needs no more); all mono, 16 bit. Compressed, because a small loudspeaker in a street needs the loudness;
@@ -15,3 +15,6 @@ python3 -m agent.hardware.prompts | while IFS=$'\t' read -r file rate text; do
     gain -n -1 compand 0.005,0.12 6:-60,-60,-40,-22,-20,-14,0,-9 0 -20 0.005 norm -3 </dev/null
   echo "$file"
 done
+# The tone of a running recording: 0.15 s at 880 Hz, soft, with its ends faded so that it does not click.
+sox -R -D -n -b 16 -c 1 -r 16000 tone.wav synth 0.15 sine 880 fade h 0.02 0.15 0.04 norm -12 </dev/null
+echo tone.wav
