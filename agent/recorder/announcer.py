@@ -1,4 +1,4 @@
-"""What is said, one sound at a time: the notice before warnings, warnings before confirmations, the tone when all is quiet.
+"""What is said, one sound at a time: notice before warnings, warnings before confirmations, the tone into silence.
 
 The decisions are ``ask``, ``cut`` and ``over``, pure functions over a Programme. The Announcer carries them out on a
 thread of its own; whoever asks for something to be said only enqueues.

@@ -30,6 +30,7 @@ from agent.evidence.entries import (
     VideoFormat,
 )
 from agent.hardware.prompts import Prompt
+from agent.recorder.refusals import refusal
 from agent.rules.interlock import Situation, judge
 from agent.rules.sequence import notice_served
 
@@ -294,8 +295,8 @@ def _pressed(state: State, event: Pressed) -> Step:
         return state, []
     interlock = judge(event.situation)
     if interlock.verdict == "refused":
-        refusal = Refused(interlock.rule or "", interlock.reason, interlock)
-        return replace(state, phase=Phase.BLOCKED, oral_until_us=0), [Enter(refusal), Tell(_why(interlock))]
+        refused = Refused(interlock.rule or "", interlock.reason, interlock)
+        return replace(state, phase=Phase.BLOCKED, oral_until_us=0), [Enter(refused), Tell(_told(interlock))]
     recording = Recording(event.recording, event.kind, interlock, event.situation.assignment)
     if event.mono_us < state.oral_until_us:
         oral = replace(state, phase=Phase.NOTICE, recording=recording, oral_until_us=0)
@@ -304,10 +305,8 @@ def _pressed(state: State, event: Pressed) -> Step:
     return playing, [PlayNotice(recording), WarmUp(recording)]
 
 
-def _why(interlock: Interlock) -> Prompt:
-    if interlock.rule == "R13.1":
-        return Prompt.REFUSED_HAZARD
-    return Prompt.STORAGE_LOW if interlock.reason == "storage_full" else Prompt.REFUSED_OTHER
+def _told(interlock: Interlock) -> Prompt:
+    return refusal(interlock.reason, interlock.rule).prompt
 
 
 def _notice_ended(state: State, event: NoticeEnded) -> Step:
