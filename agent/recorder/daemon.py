@@ -27,6 +27,7 @@ from agent.recorder import machine
 from agent.recorder.capture import StillTaken
 from agent.recorder.control import ControlServer, Request
 from agent.recorder.credentials import load_assignment, load_credentials, load_documents
+from agent.recorder.facts import facts
 from agent.recorder.feedback import PHASE_TEXT
 from agent.recorder.gestures import Gesture, GestureState, on_edge, on_time
 from agent.recorder.release import keep_cosigned
@@ -194,6 +195,7 @@ class Daemon:
             self.custody.stop(5.0)
         self._opened.journal.close()
         self._opened.lock.release()
+        self._shell.close()
         self.parts.close()
 
     def _turn(self) -> None:
@@ -278,7 +280,7 @@ class Daemon:
         except FormatError as error:
             log.error("assignment unusable", why=str(error))
             self._shell.perform(machine.Enter(Refused("R12.2", "assignment_unusable", None)))
-            return self._shell.perform(machine.Tell(Prompt.REFUSED_OTHER))
+            return self._shell.perform(machine.Tell(Prompt.REFUSED_ASSIGNMENT))
         self._feed(machine.Pressed(kind, secrets.token_hex(8), situation, _now_us()))
 
     def _mark(self, kind: Any) -> None:
@@ -314,11 +316,12 @@ class Daemon:
         self._poll_hazard()
         self._watch_clock()
         self._tell_when_empty()
+        self._shell.show(self.state.phase, uploading=not self._told_empty and self.custody is not None)
         if self._opened.journal.settle():
             self._appended()
         deadline, capture = self._shell.notice_deadline_ns, self._shell.capture
         if deadline and now_ns > deadline:
-            self.parts.speaker.stop()  # its proof, with the failure, follows as for any notice that was cut
+            self._shell.announcer.cut("notice")  # its proof, with the failure, follows as for any notice that was cut
         stalled = capture is not None and now_ns - capture.last_frame_ns > STALL_NS
         if self.state.phase is machine.Phase.RECORDING and capture and stalled:
             gap = Gap(capture.recording, "camera", None, 0)
@@ -481,6 +484,7 @@ class Daemon:
             "power": asdict(power),
             "held_objects": len(self._opened.book.sizes) - len(self._opened.book.released),
             "custody": self.custody.status() if self.custody else None,
+            **facts(self.parts, self._shell, self._settings.encoder),
         }
 
 

@@ -12,12 +12,15 @@ from agent.evidence.documents import Assignment
 from agent.evidence.encoding import dump_json
 from agent.evidence.entries import Gap, Heard, Notice, ObjectRef, Photo, SoundFormat, VideoFormat
 from agent.evidence.sealing import seal
-from agent.hardware.parts import OFF, Parts, PlaybackProof
+from agent.hardware.parts import Parts, PlaybackProof
 from agent.recorder import machine
+from agent.recorder.announcer import Announcer, Rank, Saying
 from agent.recorder.audibility import NOT_MEASURED, AudibilityMeter
 from agent.recorder.capture import Capture, StillTaken, sealed_report
 from agent.recorder.credentials import Documents
-from agent.recorder.feedback import BUZZER, LAMP
+from agent.recorder.facts import Noted
+from agent.recorder.feedback import SIGNALS, Signal, saying, signal_of
+from agent.recorder.levels import SoundLevel
 from agent.recorder.segments import SegmentSink
 from agent.recorder.settings import RecorderSettings
 from agent.recorder.start import Opened, enter
@@ -47,6 +50,9 @@ class Shell:
         self._particulars: ObjectRef | None = None
         self._notice_recording = ""
         self._meter: AudibilityMeter | None = None
+        self.announcer = Announcer(parts.speaker, parts.buzzer)
+        self.noted = Noted()
+        self.signal: Signal | None = None
 
     def perform(self, action: machine.Action) -> None:
         """Carries out one action. Raises StorageError when the ledger cannot be written; that ends the process."""
@@ -55,6 +61,7 @@ class Shell:
                 enter(self.opened.journal, self.opened.folder, self.opened.book, body)
                 log.info("entered", type=body.TYPE, size=self.opened.journal.size)
                 self._appended()
+                self.noted.entered(body, self.opened.journal.size)
             case machine.WarmUp(recording):
                 self._warm_up(recording)
             case machine.PlayNotice(recording):
@@ -65,29 +72,62 @@ class Shell:
                 self.capture.hold_from(from_us)
             case machine.Tell(prompt):
                 log.info("told", prompt=prompt.name, zh=prompt.chinese, en=prompt.english)
-                self.parts.speaker.play(prompt.file, lambda proof: None)
-                self.parts.buzzer.show(BUZZER.get(prompt, OFF))
+                self.announcer.say(saying(prompt))
+                self.noted.told(prompt)
             case machine.RotateKey():
+                self._quiet()
                 self.opened.journal.rotate("recording_end")
                 self._appended()
             case _:
                 self._on_capture(action)
 
-    def show(self, phase: machine.Phase) -> None:
-        """Lamp for a phase."""
-        self.parts.lamp.show(LAMP[phase])
+    def show(self, phase: machine.Phase, uploading: bool = False) -> None:
+        """The lamp, when what it tells has changed."""
+        noted = self.noted
+        found = signal_of(phase, hazard=noted.hazard_told, part_lost=bool(noted.lost), uploading=uploading)
+        if found is not self.signal:
+            self.signal = found
+            self.parts.lamp.show(SIGNALS[found].lamp)
+
+    @property
+    def sound_level(self) -> SoundLevel | None:
+        """At the microphone, while a recording is under way."""
+        return self.capture.sound_level if self.capture else None
+
+    @property
+    def minimum_free_bytes(self) -> int:
+        """Of the policy in force."""
+        return self.documents.policy.minimum_free_bytes
+
+    def close(self) -> None:
+        """Nothing more is said."""
+        self.announcer.close()
+
+    def _begin_sounds(self) -> None:
+        """What the policy wants to be heard in the recording itself: the notice once more, a tone now and then."""
+        notice = self.documents.policy.notice
+        if notice.repeat:
+            self.announcer.say(Saying("repeat", Rank.NOTICE, self.documents.notice, digest=notice.digest))
+        self.announcer.tone_every(notice.tone_interval_us / 1e6 if notice.tone_interval_us else None)
+
+    def _quiet(self) -> None:
+        self.announcer.tone_every(None)
+        self.announcer.cut("repeat")
 
     def _on_capture(self, action: machine.Action) -> None:
         match action:
             case machine.CutNotice():
-                self.parts.speaker.stop()
+                self.announcer.cut("notice")
             case machine.Store() if self.capture:
                 self.capture.store()
                 if self.capture.stills_only:
                     self.capture.want_still()
+                else:
+                    self._begin_sounds()
             case machine.TakePhoto() if self.capture:
                 self.capture.want_still()
             case machine.Finish() if self.capture:
+                self._quiet()
                 self.capture.finish()
             case machine.CoolDown() if self.capture:
                 self.capture.abandon()
@@ -150,10 +190,15 @@ class Shell:
         pressed_ns = time.monotonic_ns()
         microphone = self.parts.microphone
         self._meter = AudibilityMeter(self.documents.notice, microphone.format.sample_rate) if microphone else None
-        self.parts.speaker.play(
-            self.documents.notice,
-            lambda proof: self._post((recording.id, proof)),
-            lambda started_ns: log.info("notice started", after_us=(started_ns - pressed_ns) // 1000),
+        self.announcer.say(
+            Saying(
+                "notice",
+                Rank.NOTICE,
+                self.documents.notice,
+                digest=self.documents.policy.notice.digest,
+                ended=lambda proof: self._post((recording.id, proof)),
+                started=lambda started_ns: log.info("notice started", after_us=(started_ns - pressed_ns) // 1000),
+            )
         )
         self.opened.journal.begin_recording(recording.id)  # while it plays: nobody waits for this
 

@@ -29,6 +29,7 @@ from agent.recorder.machine import (
     Tell,
     WarmUp,
 )
+from agent.recorder.refusals import refusal
 from agent.rules.interlock import judge
 from agent.rules.sequence import notice_served
 
@@ -38,18 +39,6 @@ LEAVE_WAIT_US: Final = 30_000_000
 """How long after a refusal by R13.1 the officer is told once more to switch off or leave."""
 ASK_SITE_US: Final = 10_000_000
 """How long after the opening the officer is asked for the place (R12.3)."""
-
-_WHY: Final = {
-    "storage_full": Prompt.REFUSED_STORAGE,
-    "battery_low": Prompt.REFUSED_BATTERY,
-    "overheated": Prompt.TEMPERATURE_HIGH,
-    "officer_unassigned": Prompt.OFFICER_UNASSIGNED,
-}
-_WHY_BY_RULE: Final = {
-    "R13.1": Prompt.REFUSED_HAZARD,
-    "R13.2": Prompt.REFUSED_RESTRICTED,
-    "R13.3": Prompt.REFUSED_RESTRICTED,
-}
 
 
 def pressed(state: State, event: Pressed) -> Step:
@@ -92,8 +81,8 @@ def _warnings(event: Pressed) -> Iterator[Prompt]:
 
 
 def _refused(state: State, event: Pressed, interlock: Interlock) -> Step:
-    prompt = _WHY_BY_RULE.get(interlock.rule or "") or _WHY.get(interlock.reason, Prompt.REFUSED_OTHER)
-    actions: list[Action] = [Enter(Refused(interlock.rule or "", interlock.reason, interlock)), Tell(prompt)]
+    entry = Refused(interlock.rule or "", interlock.reason, interlock)
+    actions: list[Action] = [Enter(entry), Tell(refusal(interlock.reason, interlock.rule).prompt)]
     state = replace(state, phase=Phase.BLOCKED)
     if interlock.rule != "R13.1":
         return state, actions

@@ -53,10 +53,10 @@ def must_seal(vitals: Vitals, limits: Limits) -> StopReason | None:
     """Why a recording under way must end now, with enough left to seal it; None while it may go on."""
     if vitals.free_bytes < limits.storage_seal_bytes:
         return "storage_full"
-    if vitals.battery_minutes is not None and vitals.battery_minutes <= limits.battery_seal_minutes:
+    if vitals.battery_minutes is not None and vitals.battery_minutes < limits.battery_seal_minutes:
         return "battery"
     hottest = limits.seal_millicelsius
-    if hottest is not None and vitals.millicelsius is not None and vitals.millicelsius >= hottest:
+    if hottest is not None and vitals.millicelsius is not None and vitals.millicelsius > hottest:
         return "overheated"
     return None
 

@@ -122,9 +122,9 @@ def test_the_open_entry_names_the_matter_and_nothing_personal() -> None:
     [
         ({"hazard": "set"}, "R13.1", Prompt.REFUSED_HAZARD),
         ({"hazard": "stale"}, "R13.1", Prompt.REFUSED_HAZARD),
-        ({"restricted": "privacy"}, "R13.2", Prompt.REFUSED_OTHER),
-        ({"restricted": "other"}, "R13.3", Prompt.REFUSED_OTHER),
-        ({"free": 9}, "R22", Prompt.STORAGE_LOW),
+        ({"restricted": "privacy"}, "R13.2", Prompt.REFUSED_RESTRICTED),
+        ({"restricted": "other"}, "R13.3", Prompt.REFUSED_RESTRICTED),
+        ({"free": 9}, "R22", Prompt.REFUSED_STORAGE),
     ],
 )
 def test_a_refused_press_is_entered_and_said_and_starts_nothing(
