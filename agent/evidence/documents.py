@@ -286,7 +286,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """One position: degrees times 10^7 (WGS 84), error radius (68 %) in millimetres."""
+    """One position: degrees times 10^7 (WGS 84), error radius (95 %) in millimetres."""
 
     at_us: Micros
     """Media time."""

@@ -176,6 +176,12 @@ class Announcer:
         """From now on the tone sounds at this interval, the first after one interval; None: no more."""
         self._post(_ToneEvery(seconds))
 
+    def finish(self, seconds: float) -> None:
+        """Waits until nothing is said any more and nothing waits, at most so long."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and (self._programme != Programme() or not self._inbox.empty()):
+            time.sleep(0.05)
+
     def close(self) -> None:
         """Nothing more is said. The speaker is cut short by its own ``close``."""
         self._post(None)

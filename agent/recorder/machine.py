@@ -21,6 +21,7 @@ from agent.evidence.entries import (
     Segment,
     SoundFormat,
     StopReason,
+    TelemetryEntry,
     VideoFormat,
 )
 from agent.hardware.prompts import Prompt
@@ -56,6 +57,8 @@ class Recording:
     kind: Kind
     interlock: Interlock
     assignment: Assignment | None
+    source: Literal["file", "qr", "dispatch"] | None = None
+    """Where the assignment came from."""
     opened: bool = False
     cancelled: bool = False
     reason: StopReason = "button"
@@ -106,6 +109,8 @@ class Pressed:
     recording: str
     situation: Situation
     mono_us: int
+    source: Literal["file", "qr", "dispatch"] | None = None
+    """Where the situation's assignment came from."""
     time_trusted: bool = True
     """Somebody vouches for the wall clock since this boot."""
     position_known: bool = True
@@ -122,6 +127,14 @@ class MarkAsked:
     kind: MarkKind
     at_us: int
     mono_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reassigned:
+    """The camera was shown the code of an assignment, while its pictures are thrown away; the situation with it."""
+
+    situation: Situation
+    source: Literal["file", "qr", "dispatch"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +198,13 @@ class PartLost:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetrySealed:
+    """A piece of positions is durable."""
+
+    entry: TelemetryEntry
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureEnded:
     """Everything of the recording is sealed; totals as stored."""
 
@@ -221,8 +241,8 @@ class DockChanged:
 
 
 Event = (
-    Pressed | MarkAsked | StopAsked | OffAsked | RestrictedDeclared | NoticeEnded | SegmentSealed | PhotoSealed
-    | PartLost | CaptureEnded | HazardChanged | Measured | DockChanged
+    Pressed | Reassigned | MarkAsked | StopAsked | OffAsked | RestrictedDeclared | NoticeEnded | SegmentSealed
+    | PhotoSealed | TelemetrySealed | PartLost | CaptureEnded | HazardChanged | Measured | DockChanged
 )  # fmt: skip
 
 
@@ -239,6 +259,13 @@ class Enter:
 @dataclass(frozen=True, slots=True)
 class WarmUp:
     """Start camera and microphone; throw away what they deliver."""
+
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
+class SealParticulars:
+    """R12.2: seal who, what and where anew, durably; what was sealed for this recording before is removed."""
 
     recording: Recording
 
@@ -316,7 +343,7 @@ class GoOff:
 
 
 Action = (
-    Enter | WarmUp | PlayNotice | AttestOral | AttestPosted | CutNotice | HoldFrames | Store | CoolDown | Finish
-    | TakePhoto | RotateKey | Tell | GoOff
+    Enter | WarmUp | SealParticulars | PlayNotice | AttestOral | AttestPosted | CutNotice | HoldFrames | Store
+    | CoolDown | Finish | TakePhoto | RotateKey | Tell | GoOff
 )  # fmt: skip
 Step = tuple[State, list[Action]]

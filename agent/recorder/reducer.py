@@ -22,11 +22,13 @@ from agent.recorder.machine import (
     Phase,
     PhotoSealed,
     Pressed,
+    Reassigned,
     RestrictedDeclared,
     SegmentSealed,
     State,
     Step,
     StopAsked,
+    TelemetrySealed,
 )
 
 Handler = Callable[[State, Any], Step]
@@ -53,6 +55,10 @@ TABLE: Final[dict[type[Any], dict[Phase, Handler]]] = {
         (BLOCKED,): starting.pressed_after_failed_notice,
         (RECORDING,): starting.pressed_while_recording,
         (NOTICE, SEALING, DOCKED, OFF): nothing,
+    }),
+    Reassigned: _row({
+        (NOTICE,): starting.reassigned,
+        (READY, RECORDING, SEALING, BLOCKED, FAULT, DOCKED, OFF): nothing,
     }),
     NoticeEnded: _row({
         (NOTICE,): starting.notice_ended,
@@ -92,6 +98,10 @@ TABLE: Final[dict[type[Any], dict[Phase, Handler]]] = {
     }),
     PhotoSealed: _row({
         (RECORDING, SEALING): watching.photo_sealed,
+        (READY, NOTICE, BLOCKED, FAULT, DOCKED, OFF): nothing,
+    }),
+    TelemetrySealed: _row({
+        (RECORDING, SEALING): watching.telemetry_sealed,
         (READY, NOTICE, BLOCKED, FAULT, DOCKED, OFF): nothing,
     }),
     HazardChanged: _row({

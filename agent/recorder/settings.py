@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
+from annotated_types import Ge, Le
+
+from agent.evidence.documents import RestrictedContent
 from agent.recorder.encoder import EncoderSettings
 
 
@@ -22,7 +25,18 @@ class RecorderSettings:
     control: Path
     """Local control socket; whoever may open it may press the button."""
     assignment: Path | None = None
-    """The matter being worked on (JSON); read anew at every press."""
+    """The matter being worked on, by hand (JSON), from a code, or from dispatch (JWS); read anew at every press."""
     hazard_command: bool = False
     """R13.1: until the agency's flag has come, the hazard is unknown. Once one has come, it counts anyway."""
+    record_kind: Literal["video", "audio", "fixed"] = "video"
+    """R6: what the record button starts."""
+    begin_at_start: bool = False
+    """A fixed camera that nobody switches on: recording begins with the process, and again after every end."""
+    restricted_content: RestrictedContent = "privacy"
+    """R13.2: what the gesture without words declares (the photo button held)."""
+    power_off: list[str] = field(default_factory=lambda: ["systemctl", "poweroff"])
+    """Run when the policy has the unit switched off (R13.1); an empty list: never."""
+    storage_alarm_minutes: Annotated[int, Ge(1), Le(1440)] = 30
+    """Of recording that the free space still holds: below this the officer is told."""
+    alarm_celsius: Annotated[int, Ge(30), Le(120)] = 78
     encoder: EncoderSettings = field(default_factory=EncoderSettings)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from agent.errors import HardwareError
-from agent.evidence.documents import Assignment
+from agent.evidence.documents import Particulars, Remark
 from agent.evidence.encoding import dump_json
 from agent.evidence.entries import Gap, Heard, Notice, ObjectRef, Photo, SoundFormat, VideoFormat
 from agent.evidence.sealing import seal
@@ -67,7 +67,14 @@ class Shell:
             case machine.PlayNotice(recording):
                 self._play_notice(recording)
             case machine.AttestOral(recording):
-                self._attest_oral(recording)
+                self._attest(recording, "oral")
+            case machine.AttestPosted(recording):
+                self._attest(recording, "posted")
+            case machine.SealParticulars(recording):
+                self._forget_particulars()
+                self._particulars = self._seal_particulars(recording)
+            case machine.GoOff(power_off):
+                log.info("off duty", power_off=power_off)
             case machine.HoldFrames(from_us) if self.capture:
                 self.capture.hold_from(from_us)
             case machine.Tell(prompt):
@@ -155,28 +162,35 @@ class Shell:
             stills_only=recording.kind == "photo",
             hears=self._meter.take if self._meter else None,
         )
-        self._particulars = self._seal_particulars(recording.assignment)
+        self._particulars = self._seal_particulars(recording)
         try:
             self.capture.warm_up()
         except HardwareError as error:
             log.error("camera cannot start", code=error.code, why=str(error))
             self._post(machine.PartLost(Gap(recording.id, "camera", None, 0), True, str(error)))
 
-    def _seal_particulars(self, assignment: Assignment | None) -> ObjectRef | None:
-        """R12.2: who, what, where: sealed, durable, and only its digest goes into the ledger."""
-        profile = self.documents.profile
-        content = {
-            "v": 1,
-            "type": "particulars",
-            "device": profile.device,
-            "officer": profile.officer,
-            "section": profile.section,
-            "source": "file" if assignment else None,
-            "assignment": asdict(assignment) if assignment else None,
-        }
-        ref, sealed = seal(dump_json(content), self.documents.recipients)
+    def seal_remark(self, text: str) -> ObjectRef:
+        """R13.3: the officer's own words, sealed and durable."""
+        return self._seal(dump_json(asdict(Remark(1, "remark", self.documents.profile.device, text))))
+
+    def _seal(self, plain: bytes) -> ObjectRef:
+        ref, sealed = seal(plain, self.documents.recipients)
         write_atomic(self.opened.folder.object_path(ref), sealed, 0o640)
         return ref
+
+    def _seal_particulars(self, recording: machine.Recording) -> ObjectRef:
+        """R12.2: who, what, where: sealed, durable, and only its digest goes into the ledger."""
+        profile = self.documents.profile
+        content = Particulars(
+            1,
+            "particulars",
+            profile.device,
+            profile.officer,
+            profile.section,
+            recording.source if recording.assignment else None,
+            recording.assignment,
+        )
+        return self._seal(dump_json(asdict(content)))
 
     def _forget_particulars(self) -> None:
         """No recording came of it: no line names them, and what no line names has no place among the objects."""
@@ -227,9 +241,9 @@ class Shell:
         meter, self._meter = self._meter, None
         return meter.result() if meter else NOT_MEASURED
 
-    def _attest_oral(self, recording: machine.Recording) -> None:
+    def _attest(self, recording: machine.Recording, means: Literal["oral", "posted"]) -> None:
         now = time.monotonic_ns() // 1000
-        notice = Notice(recording.id, "oral", "completed", None, 0, 0, 0, 0, now, now, NOT_MEASURED, None)
+        notice = Notice(recording.id, means, "completed", None, 0, 0, 0, 0, now, now, NOT_MEASURED, None)
         self._post(self._ended(notice, now))
 
     def _ended(self, notice: Notice, mono_us: int) -> machine.NoticeEnded:
@@ -248,6 +262,5 @@ class Shell:
 
     def seal_still(self, still: StillTaken) -> machine.PhotoSealed:
         """Seals a still, durably."""
-        ref, sealed = seal(jpeg(still.frame), self.documents.recipients)
-        write_atomic(self.opened.folder.object_path(ref), sealed, 0o640)
+        ref = self._seal(jpeg(still.frame))
         return machine.PhotoSealed(Photo(still.recording, ref, still.at_us, still.frame.captured_ns // 1000))

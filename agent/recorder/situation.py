@@ -12,15 +12,22 @@ from agent.evidence.documents import Assignment, TrustBundle
 from agent.evidence.entries import HazardInput
 from agent.hardware.parts import ClockReading, Fix, Parts, TimeSource
 from agent.recorder.credentials import Documents
+from agent.recorder.encoder import EncoderSettings
+from agent.recorder.facts import seconds_of_space
 from agent.recorder.hazard_sources import FlagKeeper, load_zone_map
 from agent.rules.flag import Moment, command_input
+from agent.recorder.settings import RecorderSettings
 from agent.rules.interlock import NamedZone, Situation
+from agent.rules.reserves import Limits, Vitals
 from agent.rules.zones import Located, Place, ZoneMap, locate
 from agent.system.logs import logger
 
 T = TypeVar("T")
 HOTTEST_MILLICELSIUS: Final = 85_000
 """No recording starts above: there the board slows its processor down, and frames would be lost."""
+
+SEAL_BYTES: Final = 64 << 20
+"""Room that a recording leaves: for what is being sealed, for the entries of its end, and for the next start."""
 
 log = logger("recorder")
 
@@ -71,10 +78,34 @@ class SituationReader:
             utc_us=clock.utc_us,
             zones=tuple(zones),
             officer=profile.officer,
+            assignment_usable=matter_known,
             minutes_left=self._minutes_left(),
             seal_minutes=policy.battery.seal_minutes,
             temperature_millicelsius=self._temperature(),
             temperature_limit_millicelsius=HOTTEST_MILLICELSIUS,
+        )
+
+    def vitals(self, encoder: EncoderSettings) -> Vitals:
+        """What the unit lives on, now."""
+        power, free_bytes = self._ask("power", self._parts.power.read), self._parts.storage.free_bytes()
+        return Vitals(
+            free_bytes=free_bytes,
+            storage_minutes=seconds_of_space(free_bytes, self._documents.policy.minimum_free_bytes, encoder) // 60,
+            battery_percent=power.percent if power else None,
+            battery_minutes=power.minutes_left if power and not power.on_mains else None,
+            millicelsius=self._temperature(),
+        )
+
+    def limits(self, settings: RecorderSettings) -> Limits:
+        """When to warn and when to seal."""
+        policy = self._documents.policy
+        return Limits(
+            battery_alarm_minutes=policy.battery.alarm_minutes,
+            battery_seal_minutes=policy.battery.seal_minutes,
+            storage_alarm_minutes=settings.storage_alarm_minutes,
+            storage_seal_bytes=min(SEAL_BYTES, policy.minimum_free_bytes // 2),
+            alarm_millicelsius=settings.alarm_celsius * 1000,
+            seal_millicelsius=HOTTEST_MILLICELSIUS,
         )
 
     def _sources(

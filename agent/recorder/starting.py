@@ -8,7 +8,7 @@ from typing import Final
 
 from agent.evidence.entries import Interlock, Open, Refused
 from agent.hardware.prompts import Prompt
-from agent.recorder.ending import cancelled, off_asked
+from agent.recorder.ending import cancelled, off_asked, stop
 from agent.recorder.machine import (
     Action,
     AttestOral,
@@ -21,7 +21,9 @@ from agent.recorder.machine import (
     Phase,
     PlayNotice,
     Pressed,
+    Reassigned,
     Recording,
+    SealParticulars,
     State,
     Step,
     Store,
@@ -48,7 +50,12 @@ def pressed(state: State, event: Pressed) -> Step:
     if interlock.verdict == "refused":
         return _refused(state, event, interlock)
     recording = Recording(
-        event.recording, event.kind, interlock, event.situation.assignment, warnings=tuple(_warnings(event))
+        event.recording,
+        event.kind,
+        interlock,
+        event.situation.assignment,
+        event.source,
+        warnings=tuple(_warnings(event)),
     )
     return replace(state, phase=Phase.NOTICE, recording=recording, leave_by_us=None), _notice(recording)
 
@@ -59,6 +66,20 @@ def pressed_after_failed_notice(state: State, event: Pressed) -> Step:
     if step.recording is not None and event.kind != "fixed" and event.mono_us < state.oral_until_us:
         return step, [WarmUp(step.recording), AttestOral(step.recording)]
     return step, actions
+
+
+def reassigned(state: State, event: Reassigned) -> Step:
+    """R12.2: the code counts for this recording, if with it the recording is still permitted."""
+    recording = state.recording
+    if recording is None or recording.cancelled:
+        return state, []
+    interlock = judge(event.situation)
+    if interlock.verdict == "refused":
+        stopped, actions = stop(state, "hazard" if interlock.rule == "R13.1" else "restricted")
+        entry = Refused(interlock.rule or "", interlock.reason, interlock)
+        return stopped, [Enter(entry), *actions, Tell(refusal(interlock.reason, interlock.rule).prompt)]
+    taken = replace(recording, interlock=interlock, assignment=event.situation.assignment, source=event.source)
+    return replace(state, recording=taken), [SealParticulars(taken), Tell(Prompt.ASSIGNMENT_TAKEN)]
 
 
 def pressed_while_recording(state: State, event: Pressed) -> Step:

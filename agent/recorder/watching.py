@@ -22,6 +22,7 @@ from agent.recorder.machine import (
     SegmentSealed,
     State,
     Step,
+    TelemetrySealed,
     Tell,
 )
 from agent.recorder.starting import leaving
@@ -157,6 +158,12 @@ def segment_sealed(state: State, event: SegmentSealed) -> Step:
     """Entered, if it is of this recording."""
     mine = state.recording is not None and event.segment.recording == state.recording.id
     return state, [Enter(event.segment)] if mine else []
+
+
+def telemetry_sealed(state: State, event: TelemetrySealed) -> Step:
+    """Entered, if it is of this recording."""
+    mine = state.recording is not None and event.entry.recording == state.recording.id
+    return state, [Enter(event.entry)] if mine else []
 
 
 def photo_sealed(state: State, event: PhotoSealed) -> Step:

@@ -42,6 +42,8 @@ class Situation:
     """Of the battery; None also on mains."""
     seal_minutes: int = 0
     """Below this charge a recording would be sealed at once."""
+    assignment_usable: bool = True
+    """False: there is an assignment, and it cannot be read."""
     temperature_millicelsius: int | None = None
     temperature_limit_millicelsius: int | None = None
 
@@ -110,6 +112,8 @@ def _objections(situation: Situation, demanded: tuple[HazardZone | None, ...]) -
             yield "R13.1", why
     if restricted := situation.assignment and situation.assignment.restricted:
         yield "R13.3" if restricted == "other" else "R13.2", restricted
+    if not situation.assignment_usable:
+        yield "R12.2", "assignment_unusable"
     if situation.officer == UNASSIGNED:
         yield "R16", "officer_unassigned"
     yield from _room(situation)
