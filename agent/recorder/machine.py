@@ -392,11 +392,8 @@ def _capture_ended(state: State, event: CaptureEnded) -> Step:
     if recording is None or recording.id != event.recording or not recording.opened:
         return state, []
     reason: StopReason = recording.reason if state.phase is Phase.SEALING else "fault"
-    actions: list[Action] = []
-    if event.dropped:
-        actions.append(Enter(Gap(recording.id, "overload", None, event.dropped)))
     close = Close(recording.id, reason, event.segments, event.frames, event.dropped, event.duration_us)
-    actions += [Enter(close), RotateKey(), Tell(Prompt.RECORDING_STOPPED)]
+    actions: list[Action] = [Enter(close), RotateKey(), Tell(Prompt.RECORDING_STOPPED)]
     return replace(state, phase=_resting(state), recording=None), actions
 
 

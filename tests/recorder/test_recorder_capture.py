@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import queue
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
-import pyrage
 import pytest
-from samples import RECORDING, Enrolled, eventually
+from capture_room import Room, warm
+from samples import Enrolled, eventually
 
 from agent.errors import HardwareError, StorageError, StorageFullError
+<<<<<<< HEAD
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.sealing import recipient_key
 from agent.hardware.parts import AudioBlock
@@ -23,12 +22,15 @@ from agent.hardware.simulated.microphone import SimulatedMicrophone
 from agent.hardware.simulated.stage import Stage, read_clip
 from agent.recorder.capture import Capture, StillTaken, sealed_report
 from agent.recorder.encoder import EncoderSettings
+=======
+from agent.recorder.capture import StillTaken
+>>>>>>> 7887eed (Capture watches its parts: a silent one is a gap at once, is started again, and ends the recording only at a limit; sound alone can be recorded)
 from agent.recorder.machine import CaptureEnded, PartLost, SegmentSealed
-from agent.recorder.segments import SegmentSink, place_segment
 from agent.recorder.stills import jpeg
 from agent.system import durable
 
 
+<<<<<<< HEAD
 class Room:
     """A camera, a microphone, an evidence folder and everything that the capture reported."""
 
@@ -74,6 +76,8 @@ class Room:
         self.microphone.close()
 
 
+=======
+>>>>>>> 7887eed (Capture watches its parts: a silent one is a gap at once, is started again, and ends the recording only at a limit; sound alone can be recorded)
 @pytest.fixture
 def room(tmp_path: Path, footage: Path, enrolled: Enrolled) -> Iterator[Room]:
     room = Room(tmp_path, footage, enrolled)
@@ -81,12 +85,16 @@ def room(tmp_path: Path, footage: Path, enrolled: Enrolled) -> Iterator[Room]:
     room.close()
 
 
+<<<<<<< HEAD
 def warm(room: Room) -> None:
     room.capture.warm_up()
     eventually(lambda: room.capture.last_frame_ns, 5, "a frame")
 
 
 def test_while_warming_up_nothing_is_kept_and_the_sound_only_passes_by_to_be_measured(room: Room) -> None:
+=======
+def test_while_warming_up_not_one_frame_is_kept_and_the_sound_only_for_measuring(room: Room) -> None:
+>>>>>>> 7887eed (Capture watches its parts: a silent one is a gap at once, is started again, and ends the recording only at a limit; sound alone can be recorded)
     warm(room)
     eventually(lambda: room.heard, 5, "a block of sound")
     assert not room.capture._waiting.items
@@ -167,9 +175,9 @@ def test_a_microphone_that_cannot_start_is_reported_and_the_picture_goes_on(
 
     monkeypatch.setattr(room.microphone, "start", broken)
     warm(room)
+    room.capture.hold_from(0)
     lost = room.until(PartLost)
     assert (lost.gap.cause, lost.ends_recording) == ("microphone", False)
-    room.capture.hold_from(0)
     room.capture.store()
     assert room.until(SegmentSealed).segment.frames > 0
 

@@ -207,10 +207,11 @@ def test_a_capture_that_ends_by_itself_is_a_fault() -> None:
     assert Enter(Close(ID, "fault", 3, 75, 0, 3_000_000)) in actions
 
 
-def test_dropped_frames_are_a_gap_before_the_close() -> None:
-    _, actions = run(*RECORDING, StopAsked("button"), replace(END, dropped=7))
-    assert kinds(actions)[-4:] == [Gap, Close, RotateKey, Tell]
-    assert Enter(Gap(ID, "overload", None, 7)) in actions
+def test_dropped_frames_are_entered_as_they_are_told_and_the_close_has_their_total() -> None:
+    told = PartLost(Gap(ID, "overload", None, 7), False, "")
+    _, actions = run(*RECORDING, told, StopAsked("button"), replace(END, dropped=7))
+    assert kinds(actions)[-5:] == [Gap, Finish, Close, RotateKey, Tell]
+    assert Enter(told.gap) in actions
 
 
 def test_a_microphone_lost_while_recording_is_a_gap_and_the_recording_goes_on() -> None:
