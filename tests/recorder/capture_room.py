@@ -13,6 +13,7 @@ from samples import RECORDING, Enrolled, eventually
 from agent.errors import HardwareError
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.sealing import recipient_key
+from agent.hardware.parts import AudioBlock
 from agent.hardware.simulated.camera import SimulatedCamera
 from agent.hardware.simulated.microphone import SimulatedMicrophone
 from agent.hardware.simulated.stage import Stage, read_clip
@@ -68,10 +69,12 @@ class Room:
         self.microphone = Faltering(SimulatedMicrophone(self.stage))
         keys = [recipient_key(one) for one in enrolled.trust.recipients]
         self.sink = SegmentSink(self.folder, RECORDING, keys, 1_000_000, sealed_report(self.inbox.put))
+        self.heard: list[AudioBlock] = []
         self.capture = self.make(None if sound_alone else self.camera)
 
     def make(self, camera: Any, **more: Any) -> Capture:
         settings = EncoderSettings(preset="ultrafast")
+        more.setdefault("hears", self.heard.append)
         return Capture(RECORDING, camera, self.microphone, settings, self.sink, self.inbox.put, **more)
 
     def begin(self) -> None:
