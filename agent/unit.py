@@ -6,7 +6,7 @@ from agent.config import RecorderConfig
 from agent.custody.events import CheckpointCosigned, CustodyEvent, HazardFlagArrived, ReceiptArrived
 from agent.custody.service import CustodyService
 from agent.evidence.folder import EvidenceFolder
-from agent.recorder import daemon
+from agent.recorder import daemon, handover
 from agent.system.logs import logger
 
 log = logger("unit")
@@ -19,9 +19,9 @@ def run_unit(config: RecorderConfig) -> None:
     def deliver(event: CustodyEvent) -> None:
         match event:
             case ReceiptArrived(token):
-                recorder.post(daemon.ReceiptArrived(token))
+                recorder.post(handover.ReceiptArrived(token))
             case CheckpointCosigned(note):
-                recorder.post(daemon.CosignedArrived(note))
+                recorder.post(handover.CosignedArrived(note))
             case HazardFlagArrived(token):
                 recorder.post(daemon.HazardFlagArrived(token))
             case _:

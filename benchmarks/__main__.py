@@ -7,21 +7,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import latency, memory, sealing_cost, verification
+from benchmarks import latency, memory, sealing_cost, soak, verification
 from benchmarks.report import Table, save, show
 
-ALL: Final[dict[str, Callable[[Path, bool], Table]]] = {
+ALL: Final[dict[str, Callable[..., Table]]] = {
     "sealing_cost": sealing_cost.run,
     "latency": latency.run,
     "memory": memory.run,
     "verification": verification.run,
+    "soak": soak.run,
 }
+LONG: Final = ("soak",)
+"""Runs only when named."""
 
 
 def main() -> int:
     """Runs what is named, or everything; 0 when all ran. A goal that is missed is printed and does not fail."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(ALL)}; all when none is named")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(ALL)}; all but {', '.join(LONG)} when none is named"
+    )
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long to soak (%(default)g)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, its numbers mean nothing")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of the results (%(default)s)")
     arguments = parser.parse_args()
@@ -29,8 +35,9 @@ def main() -> int:
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)}")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for name in arguments.names or ALL:
-        table = ALL[name](arguments.out, arguments.quick)
+    for name in arguments.names or [name for name in ALL if name not in LONG]:
+        more = {"minutes": arguments.minutes} if name == "soak" else {}
+        table = ALL[name](arguments.out, arguments.quick, **more)
         show(table)
         save(table, arguments.out, quick=arguments.quick)
     return 0

@@ -327,3 +327,40 @@ class Parts:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPicture:
+    """One coded picture, H.264 in Annex B form without B frames, and the moment of its exposure (ns).
+
+    A keyframe brings its parameter sets with it.
+    """
+
+    data: bytes
+    captured_ns: int
+    keyframe: bool
+
+
+@runtime_checkable
+class PacketCamera(Protocol):
+    """A camera that encodes by itself: a fixed one on the network, or one with an encoder beside it."""
+
+    @property
+    def format(self) -> CameraFormat:
+        """Size and nominal rate, known before the first start."""
+
+    @property
+    def sound(self) -> AudioFormat | None:
+        """The sound that comes with the picture, decoded; None when the camera sends none."""
+
+    def start(self, deliver: Callable[[EncodedPicture | AudioBlock], None], fault: FaultHandler) -> None:
+        """Returns once the camera has been asked to run; raises HardwareError when it cannot."""
+
+    def request_keyframe(self) -> None:
+        """Asks for a keyframe as soon as possible. Returns at once; does nothing where the camera cannot be asked."""
+
+    def stop(self) -> None:
+        """Nothing is delivered after this returns. At most 5 s. Harmless when not running."""
+
+    def close(self) -> None:
+        """Gives the part back. Harmless when repeated."""

@@ -468,7 +468,7 @@ class Daemon:
         request.answer(ok=True, **self.status())
 
     def reload(self) -> None:
-        """Takes a newer profile or policy from the credentials folder. Raises TrustError for an older or foreign one."""
+        """Takes a newer profile or policy from the credentials folder. Raises TrustError for an older, or foreign."""
         old = self._shell.documents
         new = load_documents(self._settings.credentials, self._credentials.trust, self.device)
         if new.profile.version < old.profile.version or new.policy.version < old.policy.version:

@@ -1,33 +1,23 @@
-"""One encoder and one fragmented-MP4 muxer per recording (PyAV): frames and sound blocks in, whole fragments out.
+"""One encoder per recording (PyAV): raw pictures and blocks of sound in, whole fragments out. Used on one thread.
 
-Used on one thread. Media time 0 is the first frame; picture and sound are both placed by their capture times, so they
-stay together whatever their clocks do. A keyframe a second makes a fragment a second.
+Media time 0 is the first picture, or the first block where only sound is recorded; picture and sound are both placed
+by their capture times, so they stay together whatever their clocks do. A fragment a second.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-import av
-import numpy as np
 from annotated_types import Ge, Le
-from av.audio.stream import AudioStream
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from agent.evidence.fragments import Fragment, FragmentReader
-from agent.hardware.parts import AudioBlock, AudioFormat, CameraFormat, Samples, VideoFrame
-
-VIDEO_CLOCK: Final = 90_000
-DRIFT_LIMIT_SECONDS: Final = 0.04
-_MUXER: Final = {
-    "movflags": "frag_keyframe+empty_moov+default_base_moof+skip_trailer",
-    # Without a bound, picture would wait in memory up to 10 s for a microphone that has gone.
-    "max_interleave_delta": "500000",
-    "flush_packets": "1",
-}
+from agent.errors import HardwareError
+from agent.evidence.fragments import Fragment
+from agent.hardware.parts import AudioBlock, AudioFormat, CameraFormat, VideoFrame
+from agent.recorder.muxing import BY_KEYFRAMES, BY_THE_SECOND, VIDEO_CLOCK, Item, Muxer, Piece, SoundTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +33,16 @@ class EncoderSettings:
     sound_bit_rate: Annotated[int, Ge(16_000), Le(320_000)] = 64_000
 
 
-class _Sink:
-    """What PyAV writes into: a file that cannot seek."""
-
-    def __init__(self) -> None:
-        self.reader = FragmentReader()
-        self.ready: list[Fragment] = []
-
-    def write(self, data: bytes) -> int:
-        self.ready += self.reader.feed(bytes(data))
-        return len(data)
-
-
 class Encoder:
-    """H.264 and AAC into fragments. ``first_ns`` is the capture time of the first frame, media time 0."""
+    """H.264 and AAC into fragments; ``video`` None is sound alone. ``first_ns`` is the capture time of media time 0."""
 
-    def __init__(self, video: CameraFormat, sound: AudioFormat | None, settings: EncoderSettings) -> None:
-        self._sink = _Sink()
-        self._container = av.open(self._sink, "w", format="mp4", container_options=_MUXER)
-        self._video = self._add_video(video, settings)
-        self._sound = self._add_sound(sound, settings) if sound else None
-        self._rate = sound.sample_rate if sound else 1
+    def __init__(self, video: CameraFormat | None, sound: AudioFormat | None, settings: EncoderSettings) -> None:
+        self._muxer = Muxer(BY_KEYFRAMES if video else BY_THE_SECOND)
+        self._video = self._add_video(video, settings) if video else None
+        self._sound = SoundTrack(self._muxer.container, sound, settings.sound_bit_rate) if sound else None
         self.first_ns: int | None = None
         self._last_pts = -1
         self._next_key_pts = 0
-        self._next_sample = 0
 
     def _add_video(self, camera: CameraFormat, settings: EncoderSettings) -> VideoStream:
         options = {
@@ -78,29 +53,46 @@ class Encoder:
             "bufsize": str(settings.maximum_bit_rate),
             "forced-idr": "1",
         }
-        stream = self._container.add_stream("libx264", rate=camera.frames_per_second, options=options)
+        stream = self._muxer.container.add_stream("libx264", rate=camera.frames_per_second, options=options)
         stream.width, stream.height, stream.pix_fmt = camera.width, camera.height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, VIDEO_CLOCK)
         stream.codec_context.gop_size = 100 * camera.frames_per_second  # keyframes come by time, see below
         return stream
 
-    def _add_sound(self, sound: AudioFormat, settings: EncoderSettings) -> AudioStream:
-        layout = "mono" if sound.channels == 1 else "stereo"
-        stream = self._container.add_stream("aac", rate=sound.sample_rate, layout=layout)
-        stream.bit_rate = settings.sound_bit_rate
-        return stream
-
     @property
     def init(self) -> bytes:
         """The initialisation part, once the first fragment is out."""
-        return self._sink.reader.init
+        return self._muxer.init
+
+    def _begin(self, first_ns: int) -> int:
+        if self.first_ns is None:
+            self.first_ns = first_ns
+            if self._sound:
+                self._sound.begin(0)
+        return self.first_ns
+
+    def add(self, item: Item) -> list[Piece]:
+        """Takes a picture or a block of sound; returns the fragments that are whole now."""
+        match item:
+            case VideoFrame():
+                return self._pieces(self.add_frame(item))
+            case AudioBlock():
+                return self._pieces(self.add_block(item))
+            case _:
+                raise HardwareError("the camera delivers coded pictures where raw ones were expected")
+
+    def end(self) -> list[Piece]:
+        """As ``finish``, each fragment with its initialisation part."""
+        return self._pieces(self.finish())
+
+    def _pieces(self, fragments: list[Fragment]) -> list[Piece]:
+        return [(self.init, fragment) for fragment in fragments]
 
     def add_frame(self, frame: VideoFrame) -> list[Fragment]:
         """Encodes one picture; returns the fragments that are whole now. One not later than the last is dropped."""
-        if self.first_ns is None:
-            self.first_ns = frame.captured_ns
-        pts = (frame.captured_ns - self.first_ns) * VIDEO_CLOCK // 1_000_000_000
-        if pts <= self._last_pts:
+        media_ns = frame.captured_ns - self._begin(frame.captured_ns)
+        pts = media_ns * VIDEO_CLOCK // 1_000_000_000
+        if pts <= self._last_pts or self._video is None:
             return []
         picture = frame.picture
         picture.pts, picture.time_base = pts, Fraction(1, VIDEO_CLOCK)
@@ -108,45 +100,25 @@ class Encoder:
         if pts >= self._next_key_pts:
             self._next_key_pts = (pts // VIDEO_CLOCK + 1) * VIDEO_CLOCK
         self._last_pts = pts
-        self._container.mux(self._video.encode(picture))
-        return self._take()
+        self._muxer.container.mux(self._video.encode(picture))
+        if self._sound:
+            self._sound.fill(media_ns)
+        return self._muxer.take()
 
     def add_block(self, block: AudioBlock) -> list[Fragment]:
         """Encodes one block of sound; what came before the first frame is dropped, a hole is filled with silence."""
+        if self._video is None:
+            self._begin(block.captured_ns)
         if self._sound is None or self.first_ns is None:
             return []
-        due = (block.captured_ns - self.first_ns) * self._rate // 1_000_000_000
-        samples = _place(block.samples, due - self._next_sample, int(self._rate * DRIFT_LIMIT_SECONDS))
-        if len(samples) == 0:
-            return []
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples.reshape(1, -1)), format="s16", layout=self._sound.layout.name
-        )
-        frame.sample_rate, frame.pts = self._rate, self._next_sample
-        frame.time_base = Fraction(1, self._rate)
-        self._next_sample += len(samples)
-        self._container.mux(self._sound.encode(frame))
-        return self._take()
+        self._sound.add(block, self.first_ns)
+        return self._muxer.take()
 
     def finish(self) -> list[Fragment]:
         """Flushes the encoders and the muxer; returns the last fragments. The encoder is then spent."""
         if self.first_ns is not None:
-            self._container.mux(self._video.encode(None))
-            if self._sound and self._next_sample:
-                self._container.mux(self._sound.encode(None))
-        self._container.close()
-        return self._take()
-
-    def _take(self) -> list[Fragment]:
-        ready, self._sink.ready = self._sink.ready, []
-        return ready
-
-
-def _place(samples: Samples, late_by: int, limit: int) -> Samples:
-    """Fits a block to where it is due: ``late_by`` samples are missing before it (or, negative, it comes too early)."""
-    if abs(late_by) <= limit:
-        return samples
-    if late_by > 0:
-        silence = np.zeros((late_by, samples.shape[1]), np.int16)
-        return np.concatenate([silence, samples])
-    return samples[-late_by:]
+            if self._video:
+                self._muxer.container.mux(self._video.encode(None))
+            if self._sound:
+                self._sound.finish()
+        return self._muxer.close()

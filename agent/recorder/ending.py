@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from agent.evidence.entries import Close, Gap, StopReason
+from agent.evidence.entries import Close, StopReason
 from agent.hardware.prompts import Prompt
 from agent.recorder.machine import (
     BUSY,
@@ -71,10 +71,9 @@ def capture_ended(state: State, event: CaptureEnded) -> Step:
     if recording is None or recording.id != event.recording:
         return state, []
     reason: StopReason = recording.reason if state.phase is Phase.SEALING else "fault"
-    actions: list[Action] = [Enter(Gap(recording.id, "overload", None, event.dropped))] if event.dropped else []
     close = Close(recording.id, reason, event.segments, event.frames, event.dropped, event.duration_us)
     rested, more = _rest(state, reason)
-    return rested, [*actions, Enter(close), RotateKey(), Tell(Prompt.RECORDING_STOPPED), *more]
+    return rested, [Enter(close), RotateKey(), Tell(Prompt.RECORDING_STOPPED), *more]
 
 
 def _rest(state: State, reason: StopReason | None = None) -> Step:

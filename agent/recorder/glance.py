@@ -17,6 +17,7 @@ from agent.hardware.parts import VideoFrame
 
 LOOK_SECONDS: Final = 0.2
 """At most five looks a second: what a small processor can spare while the notice plays."""
+_FORMATS: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
 MAX_CODE_CHARACTERS: Final = 4_296
 """What the largest QR code holds."""
 
@@ -31,7 +32,7 @@ class CodeSeen:
 def read_code(picture: av.VideoFrame) -> str | None:
     """The text of a QR code in the picture; None when there is none that can be read."""
     grey = picture.reformat(format="gray").to_ndarray()
-    for found in zxingcpp.read_barcodes(grey, formats=zxingcpp.BarcodeFormat.QRCode):
+    for found in zxingcpp.read_barcodes(grey, formats=_FORMATS):
         if 0 < len(found.text) <= MAX_CODE_CHARACTERS:
             return str(found.text)
     return None

@@ -1,4 +1,4 @@
-"""The officer's hands: edges of two buttons become gestures; a request over the socket moves a simulated button's pin."""
+"""The officer's hands: edges of two buttons become gestures; a request over the socket moves a simulated one's pin."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ class _Open:
     sealer: SealedWriter
     pending: bytearray
     start_us: int
+    init: bytes
     duration_us: int = 0
     frames: int = 0
 
@@ -61,9 +62,13 @@ class SegmentSink:
         self.origin_us = 0
 
     def add(self, init: bytes, fragment: Fragment) -> None:
-        """Writes one fragment; returns after fdatasync of all whole chunks so far. Raises StorageError."""
-        if self._current and fragment.start_us - self._current.start_us >= self._segment_us:
-            self._seal(self._current)
+        """Writes one fragment; returns after fdatasync of all whole chunks so far. Raises StorageError.
+
+        Another initialisation part begins another segment.
+        """
+        current = self._current
+        if current and (fragment.start_us - current.start_us >= self._segment_us or init != current.init):
+            self._seal(current)
         current = self._current or self._begin(init, fragment.start_us)
         current.sealer.write(fragment.data)
         self._flush(current)
@@ -88,7 +93,7 @@ class SegmentSink:
     def _begin(self, init: bytes, start_us: int) -> _Open:
         path = self._folder.objects / (piece_name(self._recording, self.count) + OPEN_SUFFIX)
         file, pending = AppendFile(path, 0o640), bytearray()
-        self._current = _Open(file, SealedWriter(self._recipients, pending.extend), pending, start_us)
+        self._current = _Open(file, SealedWriter(self._recipients, pending.extend), pending, start_us, init)
         self._current.sealer.write(init)
         return self._current
 

@@ -12,7 +12,7 @@ from agent.evidence.documents import Particulars, Remark
 from agent.evidence.encoding import dump_json
 from agent.evidence.entries import Gap, Heard, Notice, ObjectRef, Photo, SoundFormat, VideoFormat
 from agent.evidence.sealing import seal
-from agent.hardware.parts import Parts, PlaybackProof
+from agent.hardware.parts import Parts, PlaybackProof, VideoFrame
 from agent.recorder import machine
 from agent.recorder.announcer import Announcer, Rank, Saying
 from agent.recorder.audibility import NOT_MEASURED, AudibilityMeter
@@ -20,6 +20,7 @@ from agent.recorder.capture import Capture, StillTaken, sealed_report
 from agent.recorder.credentials import Documents
 from agent.recorder.facts import Noted
 from agent.recorder.feedback import SIGNALS, Signal, saying, signal_of
+from agent.recorder.glance import Glance
 from agent.recorder.levels import SoundLevel
 from agent.recorder.segments import SegmentSink
 from agent.recorder.settings import RecorderSettings
@@ -48,6 +49,7 @@ class Shell:
         self.capture: Capture | None = None
         self.notice_deadline_ns: int | None = None
         self._particulars: ObjectRef | None = None
+        self._glance: Glance | None = None
         self._notice_recording = ""
         self._meter: AudibilityMeter | None = None
         self.announcer = Announcer(parts.speaker, parts.buzzer)
@@ -62,21 +64,6 @@ class Shell:
                 log.info("entered", type=body.TYPE, size=self.opened.journal.size)
                 self._appended()
                 self.noted.entered(body, self.opened.journal.size)
-            case machine.WarmUp(recording):
-                self._warm_up(recording)
-            case machine.PlayNotice(recording):
-                self._play_notice(recording)
-            case machine.AttestOral(recording):
-                self._attest(recording, "oral")
-            case machine.AttestPosted(recording):
-                self._attest(recording, "posted")
-            case machine.SealParticulars(recording):
-                self._forget_particulars()
-                self._particulars = self._seal_particulars(recording)
-            case machine.GoOff(power_off):
-                log.info("off duty", power_off=power_off)
-            case machine.HoldFrames(from_us) if self.capture:
-                self.capture.hold_from(from_us)
             case machine.Tell(prompt):
                 log.info("told", prompt=prompt.name, zh=prompt.chinese, en=prompt.english)
                 self.announcer.say(saying(prompt))
@@ -85,8 +72,10 @@ class Shell:
                 self._quiet()
                 self.opened.journal.rotate("recording_end")
                 self._appended()
+            case machine.GoOff(power_off):
+                log.info("off duty", power_off=power_off)
             case _:
-                self._on_capture(action)
+                self._on_recording(action)
 
     def show(self, phase: machine.Phase, uploading: bool = False) -> None:
         """The lamp, when what it tells has changed."""
@@ -121,8 +110,27 @@ class Shell:
         self.announcer.tone_every(None)
         self.announcer.cut("repeat")
 
+    def _on_recording(self, action: machine.Action) -> None:
+        match action:
+            case machine.WarmUp(recording):
+                self._warm_up(recording)
+            case machine.PlayNotice(recording):
+                self._play_notice(recording)
+            case machine.AttestOral(recording):
+                self._attest(recording, "oral")
+            case machine.AttestPosted(recording):
+                self._attest(recording, "posted")
+            case machine.SealParticulars(recording):
+                self._forget_particulars()
+                self._particulars = self._seal_particulars(recording)
+            case _:
+                self._on_capture(action)
+
     def _on_capture(self, action: machine.Action) -> None:
         match action:
+            case machine.HoldFrames(from_us) if self.capture:
+                self.capture.hold_from(from_us)
+                self._look_no_more()
             case machine.CutNotice():
                 self.announcer.cut("notice")
             case machine.Store() if self.capture:
@@ -137,6 +145,7 @@ class Shell:
                 self._quiet()
                 self.capture.finish()
             case machine.CoolDown() if self.capture:
+                self._look_no_more()
                 self.capture.abandon()
                 self.capture = None
                 self._forget_particulars()
@@ -154,13 +163,14 @@ class Shell:
         parts = self.parts
         self.capture = Capture(
             recording.id,
-            parts.camera,
+            None if recording.kind == "audio" else parts.camera,
             parts.microphone,
             self.settings.encoder,
             sink,
             self._post,
             stills_only=recording.kind == "photo",
             hears=self._meter.take if self._meter else None,
+            sees=self._look_for_code(recording),
         )
         self._particulars = self._seal_particulars(recording)
         try:
@@ -168,6 +178,18 @@ class Shell:
         except HardwareError as error:
             log.error("camera cannot start", code=error.code, why=str(error))
             self._post(machine.PartLost(Gap(recording.id, "camera", None, 0), True, str(error)))
+
+    def _look_for_code(self, recording: machine.Recording) -> Callable[[VideoFrame], None] | None:
+        """R12.2: where assignments are taken, the pictures of the warming camera are looked at for one."""
+        if self.settings.assignment is None or recording.kind not in ("video", "photo"):
+            return None
+        self._glance = Glance(self._post)
+        return self._glance.show
+
+    def _look_no_more(self) -> None:
+        if self._glance:
+            self._glance.close()
+            self._glance = None
 
     def seal_remark(self, text: str) -> ObjectRef:
         """R13.3: the officer's own words, sealed and durable."""

@@ -15,8 +15,8 @@ from agent.recorder.credentials import Documents
 from agent.recorder.encoder import EncoderSettings
 from agent.recorder.facts import seconds_of_space
 from agent.recorder.hazard_sources import FlagKeeper, load_zone_map
-from agent.rules.flag import Moment, command_input
 from agent.recorder.settings import RecorderSettings
+from agent.rules.flag import Moment, command_input
 from agent.rules.interlock import NamedZone, Situation
 from agent.rules.reserves import Limits, Vitals
 from agent.rules.zones import Located, Place, ZoneMap, locate

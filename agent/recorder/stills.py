@@ -6,7 +6,20 @@ from fractions import Fraction
 
 import av
 
-from agent.hardware.parts import VideoFrame
+from agent.errors import HardwareError
+from agent.hardware.parts import EncodedPicture, VideoFrame
+
+
+def decoded(picture: EncodedPicture) -> VideoFrame:
+    """A keyframe as a raw picture. Raises HardwareError when it cannot be decoded."""
+    codec = av.CodecContext.create("h264", "r")
+    try:
+        frames = [*codec.decode(av.Packet(picture.data)), *codec.decode(None)]
+    except av.error.FFmpegError as error:
+        raise HardwareError(f"the camera's keyframe cannot be decoded: {error}") from error
+    if not frames:
+        raise HardwareError("the camera's keyframe holds no picture")
+    return VideoFrame(frames[0].reformat(format="yuv420p"), picture.captured_ns)
 
 
 def jpeg(frame: VideoFrame) -> bytes:

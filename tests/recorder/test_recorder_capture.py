@@ -3,75 +3,20 @@
 from __future__ import annotations
 
 import io
-import queue
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
-import pyrage
 import pytest
-from samples import RECORDING, Enrolled, eventually
+from capture_room import Room, warm
+from samples import Enrolled, eventually
 
 from agent.errors import HardwareError, StorageError, StorageFullError
-from agent.evidence.folder import EvidenceFolder
-from agent.evidence.sealing import recipient_key
-from agent.hardware.parts import AudioBlock
-from agent.hardware.simulated.camera import SimulatedCamera
-from agent.hardware.simulated.microphone import SimulatedMicrophone
-from agent.hardware.simulated.stage import Stage, read_clip
-from agent.recorder.capture import Capture, StillTaken, sealed_report
-from agent.recorder.encoder import EncoderSettings
+from agent.recorder.capture import StillTaken
 from agent.recorder.machine import CaptureEnded, PartLost, SegmentSealed
-from agent.recorder.segments import SegmentSink, place_segment
 from agent.recorder.stills import jpeg
 from agent.system import durable
-
-
-class Room:
-    """A camera, a microphone, an evidence folder and everything that the capture reported."""
-
-    def __init__(self, folder: Path, footage: Path, enrolled: Enrolled) -> None:
-        self.stage = Stage(read_clip(footage))
-        self.folder = EvidenceFolder(folder)
-        self.folder.objects.mkdir()
-        self.enrolled = enrolled
-        self.inbox: queue.Queue[Any] = queue.Queue()
-        self.reports: list[Any] = []
-        self.camera, self.microphone = SimulatedCamera(self.stage), SimulatedMicrophone(self.stage)
-        keys = [recipient_key(one) for one in enrolled.trust.recipients]
-        self.sink = SegmentSink(self.folder, RECORDING, keys, 1_000_000, sealed_report(self.inbox.put))
-        self.heard: list[AudioBlock] = []
-        settings = EncoderSettings(preset="ultrafast")
-        self.capture = Capture(
-            RECORDING, self.camera, self.microphone, settings, self.sink, self.inbox.put, hears=self.heard.append
-        )
-
-    def until(self, kind: type[Any]) -> Any:
-        while True:
-            report = self.inbox.get(timeout=10)
-            self.reports.append(report)
-            if isinstance(report, kind):
-                return report
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [report for report in self.reports if isinstance(report, kind)]
-
-    def film(self) -> bytes:
-        text = self.enrolled.agekeys[0].read_text()
-        secret = next(line for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-1"))
-        found = b""
-        for report in self.of(SegmentSealed):
-            place_segment(self.folder, report.segment)
-            sealed = self.folder.object_path(report.segment.object).read_bytes()
-            found += pyrage.decrypt(sealed, [pyrage.x25519.Identity.from_str(secret)])
-        return found
-
-    def close(self) -> None:
-        self.capture.abandon()
-        self.camera.close()
-        self.microphone.close()
 
 
 @pytest.fixture
@@ -79,11 +24,6 @@ def room(tmp_path: Path, footage: Path, enrolled: Enrolled) -> Iterator[Room]:
     room = Room(tmp_path, footage, enrolled)
     yield room
     room.close()
-
-
-def warm(room: Room) -> None:
-    room.capture.warm_up()
-    eventually(lambda: room.capture.last_frame_ns, 5, "a frame")
 
 
 def test_while_warming_up_nothing_is_kept_and_the_sound_only_passes_by_to_be_measured(room: Room) -> None:
@@ -167,9 +107,9 @@ def test_a_microphone_that_cannot_start_is_reported_and_the_picture_goes_on(
 
     monkeypatch.setattr(room.microphone, "start", broken)
     warm(room)
+    room.capture.hold_from(0)
     lost = room.until(PartLost)
     assert (lost.gap.cause, lost.ends_recording) == ("microphone", False)
-    room.capture.hold_from(0)
     room.capture.store()
     assert room.until(SegmentSealed).segment.frames > 0
 

@@ -165,3 +165,21 @@ def test_a_microphone_that_goes_silent_does_not_hold_the_picture_back() -> None:
                 found += encoder.add_block(block(at, loud=True))
     assert len(found) >= 3, "nothing waits for a sound that does not come"
     encoder.finish()
+
+
+def test_going_from_a_dark_room_into_the_sun_changes_neither_the_fragments_nor_the_bound_on_the_bit_rate() -> None:
+    bound = 800_000
+    encoder = Encoder(CameraFormat(WIDTH, HEIGHT, RATE), None, EncoderSettings(maximum_bit_rate=bound))
+    random = np.random.default_rng(3)
+    found: list[Fragment] = []
+    for number in range(8 * RATE):
+        dark = number < 4 * RATE
+        grain = random.integers(0, 12 if dark else 90, (HEIGHT * 3 // 2, WIDTH))
+        planes = ((16 if dark else 130) + grain).astype(np.uint8)
+        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        found += encoder.add_frame(VideoFrame(picture, START_NS + number * 1_000_000_000 // RATE))
+    found += encoder.finish()
+    assert [round(one.start_us / 1e6, 1) for one in found] == [float(second) for second in range(8)]
+    assert [one.frames for one in found] == [RATE] * 8
+    # The buffer is one second long: any two seconds together may hold what three are allowed.
+    assert all(8 * (len(a.data) + len(b.data)) <= 3 * bound * 1.05 for a, b in pairwise(found))

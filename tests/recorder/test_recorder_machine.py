@@ -9,27 +9,25 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from machine_samples import END, ID, RECORDING, REF, ended, hazard, kinds, pressed, run, second, situation
 
-from agent.evidence.documents import Assignment, HazardPolicy
 from agent.evidence.entries import (
     Close,
     Docked,
     Gap,
     Hazard,
-    HazardInput,
     Heard,
     Mark,
     Notice,
-    ObjectRef,
     Open,
     Photo,
     Refused,
+    Restricted,
     Segment,
 )
 from agent.hardware.prompts import Prompt
-from agent.recorder import machine
+from agent.recorder import ending, machine, reducer, starting, watching
 from agent.recorder.machine import (
-    ORAL_WAIT_US,
     AttestOral,
     CaptureEnded,
     CoolDown,
@@ -37,16 +35,17 @@ from agent.recorder.machine import (
     DockChanged,
     Enter,
     Finish,
-    HazardChanged,
+    GoOff,
     HoldFrames,
     MarkAsked,
-    NoticeEnded,
+    OffAsked,
     PartLost,
     Phase,
-    PhotoAsked,
     PhotoSealed,
     PlayNotice,
     Pressed,
+    Reassigned,
+    RestrictedDeclared,
     RotateKey,
     SegmentSealed,
     State,
@@ -55,51 +54,11 @@ from agent.recorder.machine import (
     TakePhoto,
     Tell,
     WarmUp,
-    reduce,
 )
-from agent.rules.interlock import Situation, judge
+from agent.recorder.reducer import reduce
+from agent.recorder.starting import ORAL_WAIT_US
+from agent.rules.interlock import judge
 from agent.rules.sequence import notice_served
-
-ID = "00112233445566aa"
-REF = ObjectRef("a" * 64, 10, "age")
-POLICY = HazardPolicy(10_000_000, True, None, None, False)
-MATTER = Assignment("matter-1", "inspection", "investigation", "样例", "样例", [], None, None, True)
-
-
-def situation(hazard: str = "clear", restricted: str | None = None, free: int = 10) -> Situation:
-    inputs = (HazardInput("switch", hazard, 0),)  # type: ignore[arg-type]
-    return Situation(inputs, POLICY, None, "SN-1", replace(MATTER, restricted=restricted), free, 10, 1_000)
-
-
-def pressed(recording: str = ID, at_us: int = 1_000, kind: str = "video", **about: object) -> Pressed:
-    return Pressed(kind, recording, situation(**about), at_us)  # type: ignore[arg-type]
-
-
-def ended(recording: str = ID, at_us: int = 2_000, must_be_heard: bool = False, **about: object) -> NoticeEnded:
-    heard = Heard("not_measured", None, None)
-    proof = Notice(recording, "played", "completed", "b" * 64, 9, 9, 8000, 0, at_us - 500, at_us, heard, None)
-    return NoticeEnded(recording, replace(proof, **about), must_be_heard, REF, ("age1x",), None, None, at_us)
-
-
-def hazard(state: str) -> HazardChanged:
-    return HazardChanged(state, situation(state))  # type: ignore[arg-type]
-
-
-def run(*events: machine.Event, state: State | None = None) -> tuple[State, list[machine.Action]]:
-    """The state after the events, and all their actions."""
-    state, actions = state or State(), []
-    for event in events:
-        state, more = reduce(state, event)
-        actions += more
-    return state, actions
-
-
-def kinds(actions: list[machine.Action]) -> list[type]:
-    return [type(action.body) if isinstance(action, Enter) else type(action) for action in actions]
-
-
-RECORDING = [pressed(), ended()]
-END = CaptureEnded(ID, 3, 75, 0, 3_000_000)
 
 
 def test_one_press_plays_the_notice_warms_the_camera_up_and_stores_only_after_open() -> None:
@@ -125,6 +84,8 @@ def test_the_open_entry_names_the_matter_and_nothing_personal() -> None:
         ({"restricted": "privacy"}, "R13.2", Prompt.REFUSED_RESTRICTED),
         ({"restricted": "other"}, "R13.3", Prompt.REFUSED_RESTRICTED),
         ({"free": 9}, "R22", Prompt.REFUSED_STORAGE),
+        ({"officer": "unassigned"}, "R16", Prompt.OFFICER_UNASSIGNED),
+        ({"assignment_usable": False}, "R12.2", Prompt.REFUSED_ASSIGNMENT),
     ],
 )
 def test_a_refused_press_is_entered_and_said_and_starts_nothing(
@@ -177,16 +138,33 @@ def test_a_hazard_that_clears_again_does_not_revive_a_cut_notice() -> None:
     assert Store not in kinds(actions)
 
 
+RESTS = {
+    "docked": Phase.DOCKED,
+    "hazard": Phase.BLOCKED,
+    "camera": Phase.FAULT,
+    "microphone": Phase.FAULT,
+    "fault": Phase.FAULT,
+    "shutdown": Phase.OFF_DUTY,
+}
+
+
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
         (StopAsked("button"), "button"),
-        (StopAsked("shutdown"), "shutdown"),
+        (StopAsked("command"), "command"),
+        (OffAsked(), "shutdown"),
+        (RestrictedDeclared("privacy", None), "restricted"),
+        (second(free_bytes=99), "storage_full"),
+        (second(battery_minutes=2), "battery"),
+        (second(millicelsius=85_001), "overheated"),
         (hazard("set"), "hazard"),
         (hazard("stale"), "hazard"),
         (DockChanged(True), "docked"),
         (PartLost(Gap(ID, "camera", None, 0), True, ""), "camera"),
-        (PartLost(Gap(ID, "storage", None, 0), True, ""), "storage_full"),
+        (PartLost(Gap(ID, "microphone", None, 0), True, ""), "microphone"),
+        (PartLost(Gap(ID, "storage", None, 0), True, "", full=True), "storage_full"),
+        (PartLost(Gap(ID, "storage", None, 0), True, ""), "fault"),
         (PartLost(Gap(ID, "encoder", None, 0), True, ""), "fault"),
     ],
 )
@@ -197,9 +175,9 @@ def test_every_cause_of_an_end_is_the_reason_of_its_close_and_the_key_is_dropped
     assert state.phase is Phase.SEALING
     assert Finish in kinds(actions)
     state, actions = run(END, state=state)
-    assert kinds(actions) == [Close, RotateKey, Tell]
+    assert kinds(actions)[:3] == [Close, RotateKey, Tell]
     assert actions[0] == Enter(Close(ID, reason, 3, 75, 0, 3_000_000))  # type: ignore[arg-type]
-    assert state.phase is (Phase.DOCKED if reason == "docked" else Phase.READY)
+    assert state.phase is RESTS.get(reason, Phase.READY)
 
 
 def test_a_capture_that_ends_by_itself_is_a_fault() -> None:
@@ -207,16 +185,20 @@ def test_a_capture_that_ends_by_itself_is_a_fault() -> None:
     assert Enter(Close(ID, "fault", 3, 75, 0, 3_000_000)) in actions
 
 
-def test_dropped_frames_are_a_gap_before_the_close() -> None:
-    _, actions = run(*RECORDING, StopAsked("button"), replace(END, dropped=7))
-    assert kinds(actions)[-4:] == [Gap, Close, RotateKey, Tell]
-    assert Enter(Gap(ID, "overload", None, 7)) in actions
+def test_dropped_frames_are_entered_as_they_are_told_and_the_close_has_their_total() -> None:
+    told = PartLost(Gap(ID, "overload", None, 7), False, "")
+    _, actions = run(*RECORDING, told, StopAsked("button"), replace(END, dropped=7))
+    assert kinds(actions)[-5:] == [Gap, Finish, Close, RotateKey, Tell]
+    assert Enter(told.gap) in actions
 
 
 def test_a_microphone_lost_while_recording_is_a_gap_and_the_recording_goes_on() -> None:
     lost = PartLost(Gap("", "microphone", None, 0), False, "gone")
     state, actions = run(*RECORDING, lost)
-    assert (state.phase, actions[-1]) == (Phase.RECORDING, Enter(Gap(ID, "microphone", None, 0)))
+    assert state.phase is Phase.RECORDING
+    assert actions[-2:] == [Enter(Gap(ID, "microphone", None, 0)), Tell(Prompt.MICROPHONE_LOST)]
+    _, actions = run(PartLost(Gap("", "microphone", 900, 0), False, "back"), state=state)
+    assert actions == [Enter(Gap(ID, "microphone", 900, 0)), Tell(Prompt.MICROPHONE_BACK)]
 
 
 def test_a_microphone_lost_during_the_notice_is_a_gap_once_the_recording_is_open() -> None:
@@ -227,9 +209,11 @@ def test_a_microphone_lost_during_the_notice_is_a_gap_once_the_recording_is_open
 def test_marks_and_photos_belong_to_a_running_recording_and_mean_nothing_without_one() -> None:
     for before in ([], [pressed()], [*RECORDING, StopAsked("button")]):
         state, _ = run(*before)
-        assert run(MarkAsked("moment", 5), PhotoAsked(), state=state)[1] == []
+        assert run(MarkAsked("moment", 5, 3_000), state=state)[1] == []
+        assert TakePhoto not in kinds(run(pressed(kind="photo"), state=state)[1])
     state, _ = run(*RECORDING)
-    assert kinds(run(MarkAsked("site_sign", 5), PhotoAsked(), state=state)[1]) == [Mark, Tell, TakePhoto]
+    _, actions = run(MarkAsked("site_sign", 5, 3_000), pressed(kind="photo"), state=state)
+    assert kinds(actions) == [Mark, Tell, TakePhoto]
 
 
 def test_a_photo_alone_ends_by_itself_with_its_reason() -> None:
@@ -261,9 +245,13 @@ def test_there_is_no_event_and_no_phase_that_pauses() -> None:
     names += " ".join(kind.__name__ for kind in machine.Action.__args__)  # type: ignore[attr-defined]
     assert not any(word in names.lower() for word in ("pause", "resume", "suspend"))
     assert Path(machine.__file__).read_text().lower().count("pause") == 1, "only to say that there is none"
+    for module in (reducer, starting, ending, watching):
+        assert "pause" not in Path(module.__file__).read_text().lower()
 
 
+RESTING = (Phase.READY, Phase.BLOCKED, Phase.FAULT)
 RECORDINGS = st.integers(0, 2).map("{:016x}".format)
+KINDS, MEANS = st.sampled_from(["video", "audio", "photo", "fixed"]), st.sampled_from(["played", "oral", "posted"])
 STATES = st.sampled_from(["clear", "set", "stale"])
 
 
@@ -278,15 +266,17 @@ class AnyOrder(RuleBasedStateMachine):
         self.served: str | None = None
         self.refusing = False
         self.storing = False
+        self.kind = "video"
         self.now_us = 0
         self.number = 100
 
     def feed(self, event: machine.Event) -> None:
         before = self.state
         self.state, actions = reduce(self.state, event)
+        self.kind = self.state.recording.kind if self.state.recording else self.kind
         for action in actions:
             self.watch(action, before)
-        if isinstance(event, Pressed) and before.phase in (Phase.READY, Phase.BLOCKED):
+        if isinstance(event, Pressed) and before.phase in RESTING:
             refused = judge(event.situation).verdict == "refused"
             assert refused == (Refused in kinds(actions)), "a refusal is an entry, and nothing else is"
             assert not (refused and (PlayNotice in kinds(actions) or WarmUp in kinds(actions)))
@@ -294,7 +284,7 @@ class AnyOrder(RuleBasedStateMachine):
     def watch(self, action: machine.Action, before: State) -> None:
         match action:
             case Enter(Notice() as notice):
-                self.served = notice.recording if notice_served(notice, must_be_heard=False) else None
+                self.served = notice.recording if notice_served(notice, False, self.kind) else None
             case Enter(Open(recording=recording)):
                 assert self.served == recording, "R12.1: notice first"
                 assert recording not in self.opened, "opened once"
@@ -306,6 +296,10 @@ class AnyOrder(RuleBasedStateMachine):
                 assert reason
                 self.closed.append(recording)
                 self.storing = False
+            case Enter(Restricted(recording=recording)):
+                assert recording == (self.opened[-1] if len(self.opened) > len(self.closed) else None)
+            case GoOff():
+                assert self.opened == self.closed, "sealed first"
             case Enter(Segment(recording=recording) | Mark(recording=recording) | Photo(recording=recording)):
                 assert recording == self.opened[-1]
                 assert recording not in self.closed
@@ -316,31 +310,47 @@ class AnyOrder(RuleBasedStateMachine):
             case _:
                 pass
 
-    @rule(kind=st.sampled_from(["video", "photo"]), state=STATES, restricted=st.sampled_from([None, "privacy"]))
+    @rule(kind=KINDS, state=STATES, restricted=st.sampled_from([None, "privacy"]))
     def press(self, kind: str, state: str, restricted: str | None) -> None:
         self.number += 1
         self.now_us += 1_000
         event = pressed(f"{self.number:016x}", self.now_us, kind, hazard=state, restricted=restricted)
-        if self.state.phase in (Phase.READY, Phase.BLOCKED):
+        if self.state.phase in RESTING:
             self.refusing = judge(event.situation).rule == "R13.1"
         self.feed(event)
 
-    @rule(own=st.booleans(), other=RECORDINGS, completed=st.booleans(), means=st.sampled_from(["played", "oral"]))
+    @rule(own=st.booleans(), other=RECORDINGS, completed=st.booleans(), means=MEANS)
     def notice_ends(self, own: bool, other: str, completed: bool, means: str) -> None:
         recording = self.state.recording.id if own and self.state.recording else other
         self.now_us += 1_000
         self.feed(ended(recording, self.now_us, outcome="completed" if completed else "failed", means=means))
 
-    @rule(state=STATES)
-    def hazard_is_read(self, state: str) -> None:
+    @rule(state=STATES, power_down=st.sampled_from([False, False, True]))
+    def hazard_is_read(self, state: str, power_down: bool) -> None:
         self.refusing = judge(situation(state)).rule == "R13.1"
-        self.feed(hazard(state))
+        self.feed(hazard(state, power_down))
+
+    @rule(state=STATES, restricted=st.sampled_from([None, "privacy"]))
+    def code_is_shown(self, state: str, restricted: str | None) -> None:
+        event = Reassigned(situation(state, restricted), "qr")
+        if self.state.phase is Phase.NOTICE and self.state.recording and not self.state.recording.cancelled:
+            self.refusing = judge(event.situation).rule == "R13.1"
+        self.feed(event)
+
+    @rule(content=st.sampled_from(["privacy", "other"]))
+    def restricted_is_declared(self, content: str) -> None:
+        self.feed(RestrictedDeclared(content, None))  # type: ignore[arg-type]
+
+    @rule(minutes=st.sampled_from([300, 10, 2]), free=st.sampled_from([10_000, 50]), hot=st.booleans())
+    def second_passes(self, minutes: int, free: int, hot: bool) -> None:
+        self.now_us += 1_000_000
+        self.feed(second(self.now_us, battery_minutes=minutes, free_bytes=free, millicelsius=86_000 if hot else 40_000))
 
     @rule(docked=st.booleans())
     def dock(self, docked: bool) -> None:
         self.feed(DockChanged(docked))
 
-    @rule(reason=st.sampled_from(["button", "command", "battery", "shutdown", "restricted"]))
+    @rule(reason=st.sampled_from(["button", "command"]))
     def stop(self, reason: str) -> None:
         self.feed(StopAsked(reason))  # type: ignore[arg-type]
 
@@ -361,9 +371,9 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             self.feed(SegmentSealed(Segment(recording, 0, REF, 0, 0, None, 0, False)))
 
-    @rule(what=st.sampled_from([MarkAsked("moment", 1), PhotoAsked()]))
-    def officer_asks(self, what: machine.Event) -> None:
-        self.feed(what)
+    @rule(kind=st.sampled_from(["moment", "site_sign"]))
+    def officer_marks(self, kind: str) -> None:
+        self.feed(MarkAsked(kind, 1, self.now_us))  # type: ignore[arg-type]
 
     @invariant()
     def phase_and_recording_belong_together(self) -> None:
@@ -381,13 +391,14 @@ class AnyOrder(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """However it stands, a stop and the events that the shell owes bring every opened recording to its close."""
-        self.feed(StopAsked("shutdown"))
+        self.feed(OffAsked())
         if self.state.recording:
             self.feed(ended(self.state.recording.id, self.now_us))
         if self.state.recording:
             self.feed(CaptureEnded(self.state.recording.id, 0, 0, 0, 0))
         assert self.state.recording is None
         assert self.opened == self.closed
+        assert self.state.phase is Phase.OFF_DUTY
 
 
 TestAnyOrder = AnyOrder.TestCase
