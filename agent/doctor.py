@@ -13,7 +13,9 @@ from agent.errors import RecorderError, StorageError
 from agent.hardware.assembly import open_parts
 from agent.hardware.parts import ClockReading, Fix, Parts, Positioning, PowerReading, TimeSource
 from agent.recorder.credentials import load_assignment, load_credentials
+from agent.recorder.hazard_sources import load_zone_map
 from agent.rules.explosion import Marking, parse_plate
+from agent.rules.zones import ZoneMap
 
 FIX_SECONDS = 5.0
 
@@ -46,6 +48,8 @@ def examine(path: Path) -> list[Row]:
     )
     if credentials and (approval := credentials.documents.profile.ex_approval):
         _try(rows, "防爆标志 Ex marking", lambda: parse_plate(approval.marking), _say_plate)
+    if credentials and (digest := credentials.documents.policy.hazard.zone_map):
+        _try(rows, "区域图 zone map", lambda: load_zone_map(config.recorder.credentials, digest), _say_map)
     parts = _try(
         rows,
         "部件 parts",
@@ -72,6 +76,10 @@ def _say_credentials(credentials: Any) -> str:
 
 def _say_plate(plate: tuple[Marking, ...]) -> str:
     return "\n".join(f"{one.level} {one.group} ≤ {one.celsius} °C" for one in plate)
+
+
+def _say_map(zones: ZoneMap) -> str:
+    return ", ".join(dict.fromkeys(area.name for area in zones.areas))
 
 
 def _say_kinds(parts: Parts) -> str:
