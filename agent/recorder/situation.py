@@ -44,9 +44,11 @@ class SituationReader:
         credentials: Path,
         evidence: Path,
         command_demanded: bool,
+        hottest_millicelsius: int | None = HOTTEST_MILLICELSIUS,
     ) -> None:
         """``command_demanded``: without a flag of the agency the hazard is unknown, even before the first has come."""
         self._parts, self._credentials, self._demanded = parts, credentials, command_demanded
+        self._hottest = hottest_millicelsius
         self._said: dict[str, str] = {}
         self.flags = FlagKeeper(evidence, trust, documents.profile.device)
         self.use(documents)
@@ -82,7 +84,7 @@ class SituationReader:
             minutes_left=self._minutes_left(),
             seal_minutes=policy.battery.seal_minutes,
             temperature_millicelsius=self._temperature(),
-            temperature_limit_millicelsius=HOTTEST_MILLICELSIUS,
+            temperature_limit_millicelsius=self._hottest,
         )
 
     def vitals(self, encoder: EncoderSettings) -> Vitals:
