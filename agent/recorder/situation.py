@@ -15,8 +15,8 @@ from agent.recorder.credentials import Documents
 from agent.recorder.encoder import EncoderSettings
 from agent.recorder.facts import seconds_of_space
 from agent.recorder.hazard_sources import FlagKeeper, load_zone_map
-from agent.rules.flag import Moment, command_input
 from agent.recorder.settings import RecorderSettings
+from agent.rules.flag import Moment, command_input
 from agent.rules.interlock import NamedZone, Situation
 from agent.rules.reserves import Limits, Vitals
 from agent.rules.zones import Located, Place, ZoneMap, locate
@@ -44,11 +44,9 @@ class SituationReader:
         credentials: Path,
         evidence: Path,
         command_demanded: bool,
-        hottest_millicelsius: int | None = HOTTEST_MILLICELSIUS,
     ) -> None:
         """``command_demanded``: without a flag of the agency the hazard is unknown, even before the first has come."""
         self._parts, self._credentials, self._demanded = parts, credentials, command_demanded
-        self._hottest = hottest_millicelsius
         self._said: dict[str, str] = {}
         self.flags = FlagKeeper(evidence, trust, documents.profile.device)
         self.use(documents)
@@ -84,7 +82,7 @@ class SituationReader:
             minutes_left=self._minutes_left(),
             seal_minutes=policy.battery.seal_minutes,
             temperature_millicelsius=self._temperature(),
-            temperature_limit_millicelsius=self._hottest,
+            temperature_limit_millicelsius=HOTTEST_MILLICELSIUS,
         )
 
     def vitals(self, encoder: EncoderSettings) -> Vitals:
