@@ -14,6 +14,7 @@ from recorder_process import Unit, running
 from samples import Enrolled
 
 from agent.config import RecorderConfig, load
+from agent.doctor import examine
 from agent.evidence.documents import HazardZone, read_policy, read_profile, sign_policy, sign_profile
 from agent.evidence.encoding import sha256_hex
 from agent.evidence.hazard_flag import HazardFlag, sign_hazard_flag
@@ -119,3 +120,18 @@ def test_a_unit_that_nobody_holds_refuses_a_press(unit: Unit, enrolled: Enrolled
         unit.press()
         unit.until_entry("refused")
     assert [(one.rule, one.reason) for one in unit.bodies("refused")] == [("R16", "officer_unassigned")]
+
+
+@pytest.mark.parametrize(
+    ("data", "positioning", "code"), [(MAP, True, None), (MAP + b" ", True, "ER-2003"), (MAP, False, "ER-4001")]
+)
+def test_doctor_says_whether_the_policys_map_can_be_used(
+    unit: Unit, enrolled: Enrolled, data: bytes, positioning: bool, code: str | None
+) -> None:
+    with_map(unit, enrolled, data)
+    config = unit.folder / "config.toml"
+    if not positioning:
+        config.write_text(config.read_text().replace('positioning = "simulated"', 'positioning = "none"'))
+    (row,) = [row for row in examine(config) if "zone map" in row.item]
+    assert (row.error and row.error.code) == code
+    assert code or "样例罐区" in row.text
