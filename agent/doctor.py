@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from agent.config import RecorderConfig, load
-from agent.errors import RecorderError, StorageError
+from agent.errors import HardwareError, RecorderError, StorageError
 from agent.hardware.assembly import open_parts
 from agent.hardware.parts import ClockReading, Fix, Parts, Positioning, PowerReading, TimeSource
-from agent.recorder.credentials import load_assignment, load_credentials
+from agent.recorder.credentials import Credentials, load_assignment, load_credentials
+from agent.recorder.hazard_sources import load_zone_map
 from agent.rules.explosion import Marking, parse_plate
+from agent.rules.zones import ZoneMap
 
 FIX_SECONDS = 5.0
 
@@ -44,8 +46,8 @@ def examine(path: Path) -> list[Row]:
         lambda: load_assignment(config.recorder.assignment),
         lambda one: one.matter if one else "无 none",
     )
-    if credentials and (approval := credentials.documents.profile.ex_approval):
-        _try(rows, "防爆标志 Ex marking", lambda: parse_plate(approval.marking), _say_plate)
+    if credentials:
+        _explosion(rows, config, credentials)
     parts = _try(
         rows,
         "部件 parts",
@@ -65,6 +67,21 @@ def examine(path: Path) -> list[Row]:
     return rows
 
 
+def _explosion(rows: list[Row], config: RecorderConfig, credentials: Credentials) -> None:
+    """R13.1: what the unit's plate says, and the zone map that the policy names."""
+    documents = credentials.documents
+    if approval := documents.profile.ex_approval:
+        _try(rows, "防爆标志 Ex marking", lambda: parse_plate(approval.marking), _say_plate)
+    if digest := documents.policy.hazard.zone_map:
+        _try(rows, "区域图 zone map", lambda: _zone_map(config, digest), _say_map)
+
+
+def _zone_map(config: RecorderConfig, digest: str) -> ZoneMap:
+    if config.hardware.positioning == "none":
+        raise HardwareError("the policy names a zone map, but no positioning is configured: the hazard stays unknown")
+    return load_zone_map(config.recorder.credentials, digest)
+
+
 def _say_credentials(credentials: Any) -> str:
     profile = credentials.documents.profile
     return f"{profile.device}, {profile.officer}, policy {credentials.documents.policy.version}"
@@ -72,6 +89,10 @@ def _say_credentials(credentials: Any) -> str:
 
 def _say_plate(plate: tuple[Marking, ...]) -> str:
     return "\n".join(f"{one.level} {one.group} ≤ {one.celsius} °C" for one in plate)
+
+
+def _say_map(zones: ZoneMap) -> str:
+    return ", ".join(dict.fromkeys(area.name for area in zones.areas))
 
 
 def _say_kinds(parts: Parts) -> str:

@@ -84,7 +84,8 @@ def enrol(folder: Path) -> Path:
     agency, unit, notice = folder / "agency", folder / "unit", _notice(folder / "notice.wav")
     for command in (
         ["agency", "init", str(agency), "--id", "sample", "--name", "样例单位", "--notice", str(notice)],
-        ["device", "enrol", "er-1", "--agency", str(agency), *PAPERS, "--out", str(unit)],
+        ["officer", "add", "officer-1", "--agency", str(agency), "--name", "样例人员", "--section", "section-1"],
+        ["device", "enrol", "er-1", "--officer", "officer-1", "--agency", str(agency), *PAPERS, "--out", str(unit)],
     ):
         with contextlib.redirect_stdout(io.StringIO()):
             if provision(command) != 0:

@@ -7,6 +7,7 @@
     escrow.agekey      the same for the optional second recipient
     register.json      devices, officers, docks, holdings, certificates, newest documents, history
     notices/DIGEST.wav every notice that a policy ever named
+    zones/, hazard/    every zone map that a policy named, every hazard flag (hazard.py)
 
 The folder is private (0700) and has one writer at a time. Every change is one transaction of the register, signed
 documents included, so that a crash leaves the agency as it was before or as it is after.

@@ -2,67 +2,31 @@
 
 from __future__ import annotations
 
-import getpass
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from rich import box
 from rich.table import Table
-from rich.text import Text
 
-from agent.errors import UsageError
-from agent.evidence.documents import Policy
-from agent.system import durable
+from agent.errors import FormatError, UsageError
+from agent.evidence.documents import HazardZone, Policy
+from agent.rules.explosion import parse_zone, zone_text
 from provisioning import keys
 from provisioning.agency import Agency, Founding, found, micros
 from provisioning.credentials import DeviceOrder, DockOrder, add_dock, enrol_device, refresh
-from provisioning.policy import MIB, Settings
+from provisioning.outcome import CHINA, Outcome, export, moment, open_agency, said, table, who
+from provisioning.policy import MIB, NO_ZONE, Settings
 from provisioning.records import Certificate, Document
 from provisioning.view import View
 
 _REFRESH: Final = "请更新各目录并分发信任文件。 Done; refresh the folders and hand out the trust file."
-# Dates on certificates are days of the place where they count; China has one time zone and no summer time.
-CHINA: Final = timezone(timedelta(hours=8))
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a command gives: ``data`` for programs (JSON), ``shown`` for people (text and tables)."""
-
-    data: Any
-    shown: Sequence[str | Table]
-
-
-def _by(arguments: Namespace) -> str:
-    if arguments.by:
-        return str(arguments.by)
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no name for this user id, as in a container
-        return "administrator"
-
-
-def _open(arguments: Namespace, *, writable: bool) -> Agency:
-    if arguments.agency is None:
-        raise UsageError("which agency? give --agency DIR or set PROVISION_AGENCY")
-    return Agency(Path(arguments.agency), writable=writable, by=_by(arguments))
 
 
 def _notice(arguments: Namespace) -> bytes | None:
     return keys.read_bytes(arguments.notice) if arguments.notice is not None else None
-
-
-def _export(path: Path | None, data: bytes) -> None:
-    if path is not None:
-        durable.write_atomic(path, data)
-
-
-def _said(text: str, **data: Any) -> Outcome:
-    return Outcome(data, [text])
 
 
 def agency_init(arguments: Namespace) -> Outcome:
@@ -75,7 +39,7 @@ def agency_init(arguments: Namespace) -> Outcome:
         arguments.escrow_recipient,
         _notice(arguments),
     )
-    found(arguments.dir, founding, by=_by(arguments))
+    found(arguments.dir, founding, by=who(arguments))
     with Agency(arguments.dir, writable=False) as agency:
         info = asdict(agency.info)
     warning = f"请立即将 {arguments.dir / 'archive.agekey'} 移至离线介质：它可解密全部证据。"
@@ -85,7 +49,7 @@ def agency_init(arguments: Namespace) -> Outcome:
 
 def dock_add(arguments: Namespace) -> Outcome:
     """``dock add``."""
-    with _open(arguments, writable=True) as agency:
+    with open_agency(arguments, writable=True) as agency:
         add_dock(agency, DockOrder(arguments.dock, arguments.name, arguments.tls_days), arguments.out)
         data = asdict(agency.view().dock(arguments.dock))
     return Outcome(
@@ -106,7 +70,7 @@ def device_enrol(arguments: Namespace) -> Outcome:
         arguments.tls_days,
         arguments.again,
     )
-    with _open(arguments, writable=True) as agency:
+    with open_agency(arguments, writable=True) as agency:
         enrol_device(agency, order, arguments.out, _notice(arguments))
         data = asdict(agency.view().device(arguments.device))
     return Outcome(
@@ -125,7 +89,7 @@ def device_retire(arguments: Namespace) -> Outcome:
 
 
 def _end_device(arguments: Namespace, state: Literal["lost", "retired"]) -> Outcome:
-    with _open(arguments, writable=True) as agency:
+    with open_agency(arguments, writable=True) as agency:
         done = agency.end_device(arguments.device, state, arguments.note)
     return _revoked(arguments.device, done)
 
@@ -141,44 +105,44 @@ def dock_retire(arguments: Namespace) -> Outcome:
 
 
 def _end_dock(arguments: Namespace, state: Literal["lost", "retired"]) -> Outcome:
-    with _open(arguments, writable=True) as agency:
+    with open_agency(arguments, writable=True) as agency:
         done = agency.end_dock(arguments.dock, state, arguments.note)
     return _revoked(arguments.dock, done)
 
 
 def witness_add(arguments: Namespace) -> Outcome:
     """``witness add``."""
-    with _open(arguments, writable=True) as agency, agency.change() as change:
+    with open_agency(arguments, writable=True) as agency, agency.change() as change:
         row = change.add_witness(arguments.witness, arguments.key)
     return Outcome(asdict(row), [f"已登记见证方 {row.id}；{_REFRESH}"])
 
 
 def witness_remove(arguments: Namespace) -> Outcome:
     """``witness remove``."""
-    with _open(arguments, writable=True) as agency, agency.change() as change:
+    with open_agency(arguments, writable=True) as agency, agency.change() as change:
         change.remove_witness(arguments.witness, arguments.note)
-    return _said(f"已移除见证方 {arguments.witness}；{_REFRESH}", id=arguments.witness, state="removed")
+    return said(f"已移除见证方 {arguments.witness}；{_REFRESH}", id=arguments.witness, state="removed")
 
 
 def officer_add(arguments: Namespace) -> Outcome:
     """``officer add``."""
-    with _open(arguments, writable=True) as agency, agency.change() as change:
+    with open_agency(arguments, writable=True) as agency, agency.change() as change:
         row = change.add_officer(arguments.officer, arguments.name, arguments.section)
     return Outcome(asdict(row), [f"已登记 {row.id} {row.name}。 Added officer {row.id}."])
 
 
 def officer_leave(arguments: Namespace) -> Outcome:
     """``officer leave``."""
-    with _open(arguments, writable=True) as agency, agency.change() as change:
+    with open_agency(arguments, writable=True) as agency, agency.change() as change:
         change.officer_leaves(arguments.officer)
-    return _said(
+    return said(
         f"{arguments.officer} 已离岗。 Officer {arguments.officer} has left.", id=arguments.officer, state="left"
     )
 
 
 def assign(arguments: Namespace) -> Outcome:
     """``assign``."""
-    with _open(arguments, writable=True) as agency, agency.change() as change:
+    with open_agency(arguments, writable=True) as agency, agency.change() as change:
         change.assign(arguments.device, arguments.officer)
         profile = agency.sign_profile(change, arguments.device)
     return _held(arguments, profile, arguments.officer, None)
@@ -186,7 +150,7 @@ def assign(arguments: Namespace) -> Outcome:
 
 def give_back(arguments: Namespace) -> Outcome:
     """``return``."""
-    with _open(arguments, writable=True) as agency, agency.change() as change:
+    with open_agency(arguments, writable=True) as agency, agency.change() as change:
         former = change.give_back(arguments.device)
         profile = agency.sign_profile(change, arguments.device)
     return _held(arguments, profile, None, former)
@@ -194,29 +158,29 @@ def give_back(arguments: Namespace) -> Outcome:
 
 def transfer(arguments: Namespace) -> Outcome:
     """``transfer``."""
-    with _open(arguments, writable=True) as agency, agency.change() as change:
+    with open_agency(arguments, writable=True) as agency, agency.change() as change:
         former = change.transfer(arguments.device, arguments.officer)
         profile = agency.sign_profile(change, arguments.device)
     return _held(arguments, profile, arguments.officer, former)
 
 
 def _held(arguments: Namespace, profile: Document, officer: str | None, former: str | None) -> Outcome:
-    _export(arguments.out, profile.text.encode())
+    export(arguments.out, profile.text.encode())
     version = profile.version
     text = f"{arguments.device}: {former or '-'} → {officer or '-'}；档案第 {version} 版 profile version {version}"
-    return _said(text, device=arguments.device, officer=officer, former=former, profile_version=version)
+    return said(text, device=arguments.device, officer=officer, former=former, profile_version=version)
 
 
 def ex_approval_add(arguments: Namespace) -> Outcome:
     """``ex-approval add``."""
     expires_us = _end_of_day(arguments.expires)
-    with _open(arguments, writable=True) as agency:
+    with open_agency(arguments, writable=True) as agency:
         profile = agency.approve_ex(
             arguments.device, arguments.marking, arguments.certificate, arguments.issuer, expires_us
         )
-    _export(arguments.out, profile.text.encode())
+    export(arguments.out, profile.text.encode())
     text = f"{arguments.device}: {arguments.marking}；档案第 {profile.version} 版 profile version {profile.version}"
-    return _said(text, device=arguments.device, expires_us=expires_us, profile_version=profile.version)
+    return said(text, device=arguments.device, expires_us=expires_us, profile_version=profile.version)
 
 
 def _end_of_day(text: str) -> int:
@@ -229,7 +193,7 @@ def _end_of_day(text: str) -> int:
 
 def policy_show(arguments: Namespace) -> Outcome:
     """``policy show``."""
-    with _open(arguments, writable=False) as agency:
+    with open_agency(arguments, writable=False) as agency:
         return _policy_outcome(agency, arguments.out)
 
 
@@ -242,6 +206,7 @@ def policy_sign(arguments: Namespace) -> Outcome:
         tone_interval_us=_scaled(arguments.tone_seconds, 1_000_000),
         hazard_max_age_us=_scaled(arguments.hazard_max_age_seconds, 1_000_000),
         stale_counts_as_set=arguments.stale_counts_as_set,
+        assumed_zone=_zone(arguments.assumed_zone),
         power_down=arguments.power_down,
         alarm_minutes=arguments.battery_alarm_minutes,
         seal_minutes=arguments.battery_seal_minutes,
@@ -251,9 +216,16 @@ def policy_sign(arguments: Namespace) -> Outcome:
         release_after_us=_scaled(arguments.release_after_hours, 3_600_000_000),
         minimum_free_bytes=_scaled(arguments.minimum_free_mib, MIB),
     )
-    with _open(arguments, writable=True) as agency:
+    with open_agency(arguments, writable=True) as agency:
         agency.sign_policy(settings, _notice(arguments))
         return _policy_outcome(agency, arguments.out)
+
+
+def _zone(text: str | None) -> HazardZone | Literal[""] | None:
+    try:
+        return None if text is None else NO_ZONE if text == "none" else parse_zone(text)
+    except FormatError as error:
+        raise UsageError(f"--assumed-zone: {error}") from error
 
 
 def _scaled(number: int | None, unit: int) -> int | None:
@@ -263,7 +235,7 @@ def _scaled(number: int | None, unit: int) -> int | None:
 def _policy_outcome(agency: Agency, out: Path | None) -> Outcome:
     view = agency.view()
     policy = agency.policy(view)
-    _export(out, agency.document(view, "policy").text.encode())
+    export(out, agency.document(view, "policy").text.encode())
     shown: list[str | Table] = [_policy_table(policy)]
     if not policy.hazard.stale_counts_as_set:
         shown.append(
@@ -275,7 +247,7 @@ def _policy_outcome(agency: Agency, out: Path | None) -> Outcome:
 def _policy_table(policy: Policy) -> Table:
     rows = [
         ("版本 version", policy.version),
-        ("签发 issued", _moment(policy.issued_us)),
+        ("签发 issued", moment(policy.issued_us)),
         ("告知语音 notice", policy.notice.digest),
         ("告知文字 notice text", policy.notice.text),
         ("须被麦克风听到 must be heard", policy.notice.must_be_heard),
@@ -283,6 +255,7 @@ def _policy_table(policy: Policy) -> Table:
         ("提示音间隔 tone", f"{policy.notice.tone_interval_us / 1e6:g} s" if policy.notice.tone_interval_us else "—"),
         ("危险信号时效 hazard max age", f"{policy.hazard.max_age_us / 1e6:g} s"),
         ("未知即危险 stale counts as set", policy.hazard.stale_counts_as_set),
+        ("默认区域 assumed zone", zone_text(policy.hazard.assumed_zone) if policy.hazard.assumed_zone else "—"),
         ("区域图 zone map", policy.hazard.zone_map or "—"),
         ("遇危险关机 power down", policy.hazard.power_down),
         ("电量提醒、停录 battery", f"{policy.battery.alarm_minutes}, {policy.battery.seal_minutes} min"),
@@ -293,15 +266,15 @@ def _policy_table(policy: Policy) -> Table:
         ("最小空间 minimum free", f"{policy.minimum_free_bytes // MIB} MiB"),
         *(("接收者 recipient", recipient) for recipient in policy.recipients),
     ]
-    return _table("策略 policy", ("项目 item", "值 value"), rows)
+    return table("策略 policy", ("项目 item", "值 value"), rows)
 
 
 def trust_export(arguments: Namespace) -> Outcome:
     """``trust export``."""
-    with _open(arguments, writable=False) as agency:
+    with open_agency(arguments, writable=False) as agency:
         view = agency.view()
         data, bundle = agency.trust_json(view), agency.trust(view)
-    _export(arguments.out, data)
+    export(arguments.out, data)
     if arguments.out is None:
         return Outcome(asdict(bundle), [data.decode().rstrip()])
     return Outcome(asdict(bundle), [f"已写入 {arguments.out}。 Wrote {arguments.out}."])
@@ -309,44 +282,44 @@ def trust_export(arguments: Namespace) -> Outcome:
 
 def refresh_folders(arguments: Namespace) -> Outcome:
     """``refresh``."""
-    with _open(arguments, writable=False) as agency:
+    with open_agency(arguments, writable=False) as agency:
         done = [refresh(agency, folder) for folder in arguments.folders]
-    return _said(f"已更新 {', '.join(done)}。 Refreshed.", refreshed=done)
+    return said(f"已更新 {', '.join(done)}。 Refreshed.", refreshed=done)
 
 
 def crl_sign(arguments: Namespace) -> Outcome:
     """``crl sign``."""
-    with _open(arguments, writable=True) as agency, agency.change() as change:
+    with open_agency(arguments, writable=True) as agency, agency.change() as change:
         crl = agency.sign_crl(change)
-    _export(arguments.out, crl.text.encode())
-    return _said(f"吊销列表第 {crl.version} 号。 CRL number {crl.version}.", crl_number=crl.version)
+    export(arguments.out, crl.text.encode())
+    return said(f"吊销列表第 {crl.version} 号。 CRL number {crl.version}.", crl_number=crl.version)
 
 
 def revoke(arguments: Namespace) -> Outcome:
     """``revoke``."""
-    with _open(arguments, writable=True) as agency:
+    with open_agency(arguments, writable=True) as agency:
         done = agency.revoke(arguments.target, arguments.reason)
         crl = agency.document(agency.view(), "crl")
-    _export(arguments.out, crl.text.encode())
+    export(arguments.out, crl.text.encode())
     return _revoked(arguments.target, done)
 
 
 def _revoked(target: str, done: Iterable[Certificate]) -> Outcome:
     serials = [row.serial for row in done]
     text = f"{target}: 已吊销 {len(serials)} 张证书；请对各采集站执行 provision refresh。 Revoked; refresh the docks."
-    return _said(text, target=target, revoked=serials)
+    return said(text, target=target, revoked=serials)
 
 
 def list_rows(arguments: Namespace) -> Outcome:
     """``list``."""
-    with _open(arguments, writable=False) as agency:
+    with open_agency(arguments, writable=False) as agency:
         view = agency.view()
     if arguments.kind == "devices":
         return _devices(view)
     rows = [asdict(row) for row in getattr(view, arguments.kind)()]
     # Keys and digests are for programs: --json has them.
     heads = [name for name in rows[0] if name not in ("sha256", "receipt_key", "witness_key")] if rows else []
-    return Outcome(rows, [_table(arguments.kind, heads, [[_cell(name, row[name]) for name in heads] for row in rows])])
+    return Outcome(rows, [table(arguments.kind, heads, [[_cell(name, row[name]) for name in heads] for row in rows])])
 
 
 def _devices(view: View) -> Outcome:
@@ -357,7 +330,7 @@ def _devices(view: View) -> Outcome:
         data.append({**asdict(row), "officer": holder, "profile_version": version})
         marking = row.ex_approval.marking if row.ex_approval else "-"
         rows.append(
-            (row.id, row.serial, row.section, row.state, holder or "-", version, marking, _moment(row.enrolled_us))
+            (row.id, row.serial, row.section, row.state, holder or "-", version, marking, moment(row.enrolled_us))
         )
     heads = (
         "编号 id",
@@ -369,12 +342,12 @@ def _devices(view: View) -> Outcome:
         "防爆 Ex",
         "登记 enrolled",
     )
-    return Outcome(data, [_table("记录仪 recorders", heads, rows)])
+    return Outcome(data, [table("记录仪 recorders", heads, rows)])
 
 
 def history(arguments: Namespace) -> Outcome:
     """``history``."""
-    with _open(arguments, writable=False) as agency:
+    with open_agency(arguments, writable=False) as agency:
         entries = agency.view().history()
     wanted = [
         entry
@@ -382,32 +355,18 @@ def history(arguments: Namespace) -> Outcome:
         if arguments.subject is None or arguments.subject in (entry.subject, *entry.detail.values())
     ]
     rows = [
-        (entry.number, _moment(entry.at_us), entry.by, entry.action, entry.subject, _pairs(entry.detail))
+        (entry.number, moment(entry.at_us), entry.by, entry.action, entry.subject, _pairs(entry.detail))
         for entry in wanted
     ]
     heads = ("号 no", "时间 time", "经办 by", "事项 action", "对象 subject", "内容 detail")
-    return Outcome([asdict(entry) for entry in wanted], [_table("历史 history", heads, rows)])
+    return Outcome([asdict(entry) for entry in wanted], [table("历史 history", heads, rows)])
 
 
 def _pairs(detail: dict[str, str]) -> str:
     return " ".join(f"{name}={value if len(value) <= 24 else value[:12] + '…'}" for name, value in detail.items())
 
 
-def _moment(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us / 1e6, UTC).astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S +08")
-
-
 def _cell(name: str, value: object) -> object:
     if name.endswith("_us") and isinstance(value, int):
-        return _moment(value)
+        return moment(value)
     return "-" if value is None else value
-
-
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    table = Table(title=title, box=box.SIMPLE, title_justify="left")
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        # Text, not str: a name from the register must not be read as markup.
-        table.add_row(*(Text(str(value)) for value in row))
-    return table

@@ -19,7 +19,7 @@ from agent.errors import RegisterError, TrustError, UsageError
 from agent.evidence.encoding import dump_json
 from agent.evidence.jws import thumbprint
 from agent.system import durable
-from provisioning import keys
+from provisioning import hazard, keys
 from provisioning.agency import Agency
 from provisioning.authority import (
     DEVICE_UNIT,
@@ -168,10 +168,11 @@ def _write_device_documents(agency: Agency, view: View, device: str, folder: Pat
     profile = view.document("profile", device)
     if profile is None:
         raise RegisterError(f"device {device} has no profile")
-    # The policy comes last: until then the old one refuses the new sound, whose digest it does not name.
+    # The policy comes last: until then the old one refuses the new sound and the new map, which it does not name.
     durable.write_atomic(folder / "trust.json", agency.trust_json(view))
     durable.write_atomic(folder / "profile.jws", profile.text.encode())
     durable.write_atomic(folder / "notice.wav", agency.notice(agency.policy(view).notice.digest))
+    hazard.write_map(agency, agency.policy(view), folder)
     durable.write_atomic(folder / "policy.jws", agency.document(view, "policy").text.encode())
 
 
@@ -180,6 +181,7 @@ def _write_dock_documents(agency: Agency, view: View, folder: Path) -> None:
     durable.write_atomic(folder / "register.json", accepted_json(agency, view))
     durable.write_atomic(folder / "trust.json", agency.trust_json(view))
     durable.write_atomic(folder / "policy.jws", agency.document(view, "policy").text.encode())
+    hazard.write_flags(agency, view, folder)
 
 
 def accepted_json(agency: Agency, view: View) -> bytes:

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
-from agent.errors import UsageError
-from provisioning import commands
+from provisioning import commands, hazard_parser
 from provisioning.agency import ROOT_DAYS
-from provisioning.commands import Outcome
+from provisioning.arguments import AGENCY_VARIABLE, Parser, add_command, add_days, add_group
 from provisioning.credentials import IDENTITY_DAYS, TLS_DAYS
-
-AGENCY_VARIABLE = "PROVISION_AGENCY"
-
-Run = Callable[[argparse.Namespace], Outcome]
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises UsageError where argparse would end the process."""
-
-    def error(self, message: str) -> NoReturn:
-        """Called by argparse for arguments that do not parse."""
-        raise UsageError(f"{self.prog}: {message}")
 
 
 def build_parser() -> Parser:
@@ -51,50 +35,17 @@ def build_parser() -> Parser:
     _holding(groups)
     _ex_approval(groups)
     _policy(groups)
+    hazard_parser.add_zones(groups)
+    hazard_parser.add_hazard(groups)
     _publish(groups)
     _look(groups)
     _revoke(groups)
     return parser
 
 
-def _group(groups: argparse._SubParsersAction[Parser], name: str, text: str) -> argparse._SubParsersAction[Parser]:
-    return groups.add_parser(name, help=text, description=text).add_subparsers(metavar="命令 COMMAND", required=True)
-
-
-def _command(
-    groups: argparse._SubParsersAction[Parser], name: str, run: Run, text: str, example: str, *, agency: bool = True
-) -> Parser:
-    parser = groups.add_parser(
-        name,
-        help=text.split("\n")[0],
-        description=text,
-        epilog=f"示例 Example:\n  provision {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=run)
-    common = parser.add_argument_group("通用 common")
-    if agency:
-        common.add_argument(
-            "--agency",
-            type=Path,
-            metavar="DIR",
-            default=os.environ.get(AGENCY_VARIABLE),
-            help=f"单位目录 the agency's folder (default: ${AGENCY_VARIABLE})",
-        )
-    common.add_argument(
-        "--by", metavar="NAME", help="经办人，记入历史 who does this, for the history (default: login name)"
-    )
-    common.add_argument("--json", action="store_true", help="输出 JSON print JSON for programs")
-    return parser
-
-
-def _days(parser: Parser, option: str, default: int, text: str) -> None:
-    parser.add_argument(option, type=int, default=default, metavar="DAYS", help=f"{text} (default: {default})")
-
-
 def _agency(groups: argparse._SubParsersAction[Parser]) -> None:
-    parser = _command(
-        _group(groups, "agency", "单位 the agency"),
+    parser = add_command(
+        add_group(groups, "agency", "单位 the agency"),
         "init",
         commands.agency_init,
         "建立单位：根证书、文件签名密钥、归档密钥。\n"
@@ -116,12 +67,12 @@ def _agency(groups: argparse._SubParsersAction[Parser]) -> None:
     escrow.add_argument(
         "--escrow-recipient", metavar="AGE1...", help="使用他处保管的备用公钥 or name one kept elsewhere"
     )
-    _days(parser, "--root-days", ROOT_DAYS, "根证书有效天数 the root's validity")
+    add_days(parser, "--root-days", ROOT_DAYS, "根证书有效天数 the root's validity")
 
 
 def _dock(groups: argparse._SubParsersAction[Parser]) -> None:
-    group = _group(groups, "dock", "采集站 docking stations")
-    parser = _command(
+    group = add_group(groups, "dock", "采集站 docking stations")
+    parser = add_command(
         group,
         "add",
         commands.dock_add,
@@ -137,7 +88,7 @@ def _dock(groups: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="新目录 a folder that does not exist yet"
     )
-    _days(parser, "--tls-days", TLS_DAYS, "TLS 证书有效天数 validity of the TLS certificate")
+    add_days(parser, "--tls-days", TLS_DAYS, "TLS 证书有效天数 validity of the TLS certificate")
     for name, run, text in (
         (
             "lost",
@@ -146,7 +97,7 @@ def _dock(groups: argparse._SubParsersAction[Parser]) -> None:
         ),
         ("retire", commands.dock_retire, "采集站停用：吊销证书，已有收据仍有效。\nRetired: its receipts stay good."),
     ):
-        _ending(_command(group, name, run, text, f"dock {name} dock-1 --note 样例"), "dock")
+        _ending(add_command(group, name, run, text, f"dock {name} dock-1 --note 样例"), "dock")
 
 
 def _ending(parser: Parser, what: str) -> None:
@@ -155,8 +106,8 @@ def _ending(parser: Parser, what: str) -> None:
 
 
 def _witness(groups: argparse._SubParsersAction[Parser]) -> None:
-    group = _group(groups, "witness", "见证方 witnesses that are no docks")
-    parser = _command(
+    group = add_group(groups, "witness", "见证方 witnesses that are no docks")
+    parser = add_command(
         group,
         "add",
         commands.witness_add,
@@ -170,7 +121,7 @@ def _witness(groups: argparse._SubParsersAction[Parser]) -> None:
         required=True,
         help="公钥，用等号相连 public key, base64url; write --key=KEY, for it may begin with a hyphen",
     )
-    remove = _command(
+    remove = add_command(
         group,
         "remove",
         commands.witness_remove,
@@ -182,8 +133,8 @@ def _witness(groups: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _device(groups: argparse._SubParsersAction[Parser]) -> None:
-    group = _group(groups, "device", "记录仪 recorders")
-    parser = _command(
+    group = add_group(groups, "device", "记录仪 recorders")
+    parser = add_command(
         group,
         "enrol",
         commands.device_enrol,
@@ -204,8 +155,8 @@ def _device(groups: argparse._SubParsersAction[Parser]) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="新目录 a folder that does not exist yet"
     )
     parser.add_argument("--again", action="store_true", help="换发密钥并吊销旧证书 new keys; the former are revoked")
-    _days(parser, "--identity-days", IDENTITY_DAYS, "身份证书有效天数 validity of the identity certificate")
-    _days(parser, "--tls-days", TLS_DAYS, "TLS 证书有效天数 validity of the TLS certificate")
+    add_days(parser, "--identity-days", IDENTITY_DAYS, "身份证书有效天数 validity of the identity certificate")
+    add_days(parser, "--tls-days", TLS_DAYS, "TLS 证书有效天数 validity of the TLS certificate")
     for name, run, text in (
         (
             "lost",
@@ -218,12 +169,12 @@ def _device(groups: argparse._SubParsersAction[Parser]) -> None:
             "设备停用：吊销证书并结束领用。\nTaken out of service: certificates revoked.",
         ),
     ):
-        _ending(_command(group, name, run, text, f"device {name} er-1 --note 样例"), "device")
+        _ending(add_command(group, name, run, text, f"device {name} er-1 --note 样例"), "device")
 
 
 def _officer(groups: argparse._SubParsersAction[Parser]) -> None:
-    group = _group(groups, "officer", "执法人员 officers")
-    parser = _command(
+    group = add_group(groups, "officer", "执法人员 officers")
+    parser = add_command(
         group,
         "add",
         commands.officer_add,
@@ -233,7 +184,7 @@ def _officer(groups: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("officer", metavar="ID", help="编号 a-z 0-9 -")
     parser.add_argument("--name", required=True, help="姓名 name")
     parser.add_argument("--section", required=True, help="科室编号 section id")
-    leave = _command(
+    leave = add_command(
         group,
         "leave",
         commands.officer_leave,
@@ -260,7 +211,7 @@ def _holding(groups: argparse._SubParsersAction[Parser]) -> None:
         ),
     ):
         example = f"{name} er-1" + (" officer-1" if officer else "") + " --out profile.jws"
-        parser = _command(groups, name, run, f"{text}\n签发新的设备档案。 Signs a new profile.", example)
+        parser = add_command(groups, name, run, f"{text}\n签发新的设备档案。 Signs a new profile.", example)
         parser.add_argument("device", metavar="DEVICE")
         if officer:
             parser.add_argument("officer", metavar="OFFICER")
@@ -268,8 +219,8 @@ def _holding(groups: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _ex_approval(groups: argparse._SubParsersAction[Parser]) -> None:
-    parser = _command(
-        _group(groups, "ex-approval", "防爆合格证 explosion-protection approvals"),
+    parser = add_command(
+        add_group(groups, "ex-approval", "防爆合格证 explosion-protection approvals"),
         "add",
         commands.ex_approval_add,
         "登记防爆合格证并签发新的设备档案（第十三条）。\n"
@@ -288,12 +239,12 @@ def _ex_approval(groups: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _policy(groups: argparse._SubParsersAction[Parser]) -> None:
-    group = _group(groups, "policy", "策略 policy (article 4)")
-    show = _command(
+    group = add_group(groups, "policy", "策略 policy (article 4)")
+    show = add_command(
         group, "show", commands.policy_show, "显示现行策略。\nShows the policy in force.", "policy show --json"
     )
     show.add_argument("--out", type=Path, metavar="FILE", help="写出 policy.jws write the signed policy here")
-    parser = _command(
+    parser = add_command(
         group,
         "sign",
         commands.policy_sign,
@@ -311,6 +262,9 @@ def _policy(groups: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--stale-counts-as-set", action=flag, help="信号未知按危险处理 unknown counts as hazardous (R13.1)"
     )
+    parser.add_argument(
+        "--assumed-zone", metavar="ZONE", help='来源未指明区域时按此 where none is named: "1 IIB T4", or none'
+    )
     parser.add_argument("--power-down", action=flag, help="遇爆炸危险自动关机 switch off where R13.1 refuses")
     parser.add_argument("--battery-alarm-minutes", type=int, metavar="N", help="电量提醒 warning (5-30)")
     parser.add_argument("--battery-seal-minutes", type=int, metavar="N", help="电量停录 seal what there is (1-)")
@@ -325,15 +279,15 @@ def _policy(groups: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _publish(groups: argparse._SubParsersAction[Parser]) -> None:
-    trust = _command(
-        _group(groups, "trust", "信任文件 trust"),
+    trust = add_command(
+        add_group(groups, "trust", "信任文件 trust"),
         "export",
         commands.trust_export,
         "写出核验者所需的公开信任文件。\nWhat a verifier needs: root, CRL, keys, docks, witnesses. Public.",
         "trust export --out trust.json",
     )
     trust.add_argument("--out", type=Path, metavar="FILE", help="默认输出到屏幕 default: standard output")
-    parser = _command(
+    parser = add_command(
         groups,
         "refresh",
         commands.refresh_folders,
@@ -342,8 +296,8 @@ def _publish(groups: argparse._SubParsersAction[Parser]) -> None:
         "refresh ./er-1 ./dock-1",
     )
     parser.add_argument("folders", type=Path, nargs="+", metavar="DIR")
-    crl = _command(
-        _group(groups, "crl", "吊销列表 revocation list"),
+    crl = add_command(
+        add_group(groups, "crl", "吊销列表 revocation list"),
         "sign",
         commands.crl_sign,
         "重新签发吊销列表（过期前）。\n"
@@ -354,10 +308,12 @@ def _publish(groups: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _look(groups: argparse._SubParsersAction[Parser]) -> None:
-    parser = _command(groups, "list", commands.list_rows, "列出登记内容。\nLists the register.", "list devices --json")
+    parser = add_command(
+        groups, "list", commands.list_rows, "列出登记内容。\nLists the register.", "list devices --json"
+    )
     kinds = ("devices", "officers", "docks", "witnesses", "certificates", "holdings")
     parser.add_argument("kind", nargs="?", choices=kinds, default="devices", help="(default: devices)")
-    history = _command(
+    history = add_command(
         groups,
         "history",
         commands.history,
@@ -369,7 +325,7 @@ def _look(groups: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _revoke(groups: argparse._SubParsersAction[Parser]) -> None:
-    parser = _command(
+    parser = add_command(
         groups,
         "revoke",
         commands.revoke,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import wave
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from agent.errors import UsageError
 from agent.evidence.documents import BatteryPolicy, HazardPolicy, HazardZone, NoticePolicy, Policy
@@ -15,6 +15,10 @@ NOTICE_TEXT: Final = "您好，我们是望花区应急管理局执法人员，�
 """R12.1: the default words; they must be what is heard in the notice file."""
 MIB: Final = 1024 * 1024
 _LONGEST_NOTICE_SECONDS: Final = 60.0
+NO_ZONE: Final = ""
+"""As a setting: the policy assumes no zone any more."""
+NO_ZONE_MAP: Final = ""
+"""As a setting: the policy names no map any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,10 @@ class Settings:
     """0: no tone."""
     hazard_max_age_us: int | None = None
     stale_counts_as_set: bool | None = None
-    assumed_zone: HazardZone | None = None
+    assumed_zone: HazardZone | Literal[""] | None = None
+    """The zone, or NO_ZONE."""
+    zone_map: str | None = None
+    """SHA-256 of the map, or NO_ZONE_MAP."""
     power_down: bool | None = None
     alarm_minutes: int | None = None
     seal_minutes: int | None = None
@@ -97,6 +104,7 @@ def changed(policy: Policy, settings: Settings, notice: bytes | None = None) -> 
                 max_age_us=settings.hazard_max_age_us,
                 stale_counts_as_set=settings.stale_counts_as_set,
                 assumed_zone=settings.assumed_zone,
+                zone_map=settings.zone_map,
                 power_down=settings.power_down,
             ),
         ),
@@ -111,13 +119,15 @@ def changed(policy: Policy, settings: Settings, notice: bytes | None = None) -> 
         release_after_us=settings.release_after_us,
         minimum_free_bytes=settings.minimum_free_bytes,
     )
-    return checked(_without_zero_tone(replace(policy, **parts, **numbers)))
+    return checked(_with_nothing_as_none(replace(policy, **parts, **numbers)))
 
 
-def _without_zero_tone(policy: Policy) -> Policy:
-    if policy.notice.tone_interval_us != 0:
-        return policy
-    return replace(policy, notice=replace(policy.notice, tone_interval_us=None))
+def _with_nothing_as_none(policy: Policy) -> Policy:
+    """No tone, no zone and no map are set by values that no policy has."""
+    notice = replace(policy.notice, tone_interval_us=policy.notice.tone_interval_us or None)
+    hazard = policy.hazard
+    hazard = replace(hazard, assumed_zone=hazard.assumed_zone or None, zone_map=hazard.zone_map or None)
+    return replace(policy, notice=notice, hazard=hazard)
 
 
 def _given(**values: Any) -> dict[str, Any]:

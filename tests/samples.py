@@ -95,8 +95,11 @@ def enrol(folder: Path) -> Enrolled:
         agency.sign_policy(Settings(segment_us=1_000_000, minimum_free_bytes=1 << 20))
         for dock in ("dock-1", "dock-2"):
             add_dock(agency, DockOrder(dock), folder / dock)
-        for device in ("er-1", "er-2"):
-            enrol_device(agency, DeviceOrder(device, f"SN-{device}", "section-1"), folder / device)
+        for number in (1, 2):
+            with agency.change() as change:
+                change.add_officer(f"officer-{number}", "样例人员", "section-1")
+            order = DeviceOrder(f"er-{number}", f"SN-er-{number}", "section-1", f"officer-{number}")
+            enrol_device(agency, order, folder / order.id)
     return Enrolled(folder)
 
 

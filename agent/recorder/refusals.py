@@ -21,6 +21,7 @@ _HAZARD = Prompt.REFUSED_HAZARD
 REFUSALS: Final[dict[str, Refusal]] = {
     "no_approval": Refusal(_HAZARD, "危险场所，本机无防爆合格证", "hazardous place, and this unit has no Ex approval"),
     "zone_unknown": Refusal(_HAZARD, "危险场所，区域等级未知", "hazardous place of unknown zone"),
+    "approval_incomplete": Refusal(_HAZARD, "防爆合格证缺编号或发证机构", "the Ex approval lacks number or issuer"),
     "approval_of_another_unit": Refusal(_HAZARD, "防爆合格证不属于本机", "the Ex approval is another unit's"),
     "approval_expired": Refusal(_HAZARD, "防爆合格证已过期", "the Ex approval has expired"),
     "protection_level": Refusal(_HAZARD, "设备保护级别不适用于该区域", "the protection level does not suit the zone"),

@@ -127,6 +127,7 @@ OBJECTIONS: list[tuple[str, dict[str, Any]]] = [
     ("the hazard flag is set and no approval covers it", {"inputs": (_set("switch"),)}),
     ("the matter is a secret, or private", {"assignment": replace(MATTER, restricted="privacy")}),
     ("the matter is otherwise unsuitable", {"assignment": replace(MATTER, restricted="other")}),
+    ("the assignment cannot be read, and the policy lets an unknown hazard pass", {"assignment_usable": False}),
     ("nobody holds the unit", {"officer": UNASSIGNED}),
     ("too little room", {"free_bytes": 99}),
     ("too little charge", {"minutes_left": 4, "seal_minutes": 5}),
