@@ -43,7 +43,9 @@ def test_a_unit_that_is_well_has_its_time_its_place_its_charge_and_its_warmth(tm
 
 @pytest.mark.parametrize(("source", "said"), [("rtc", "not set since power-on"), ("none", "no trusted time source")])
 def test_a_time_that_nobody_vouches_for_is_said(tmp_path: Path, source: str, said: str) -> None:
-    found = rows(tmp_path, f'power = "simulated"\nclock = "simulated"\n[hardware.simulated]\ntime_source = "{source}"\n')
+    found = rows(
+        tmp_path, f'power = "simulated"\nclock = "simulated"\n[hardware.simulated]\ntime_source = "{source}"\n'
+    )
     assert said in found["clock"][0]
     assert "position" not in found and "temperature" not in found, "what is configured away is not asked for"
 
