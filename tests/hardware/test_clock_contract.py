@@ -84,7 +84,11 @@ def held(source: TimeSource, error_us: int, ago_us: int, stepped_us: int = 0) ->
     ("facts", "expected"),
     [
         # Somebody disciplines the clock: the kernel has the bound, chrony knows the source.
-        (replace(FACTS, kernel_error_us=700), Vouched(NTP, 700)),  # such as systemd-timesyncd
+        (replace(FACTS, kernel_error_us=700), Vouched(NTP, 700)),
+        # systemd-timesyncd says that it is never wrong.
+        (replace(FACTS, kernel_error_us=700, kernel_estimate_us=0), Vouched(NTP, 5_000_700)),
+        (replace(FACTS, kernel_error_us=700, kernel_estimate_us=0, reference=NONE), Vouched(NTP, 5_000_700)),
+        (replace(FACTS, kernel_error_us=700, kernel_estimate_us=0, reference=GNSS), Vouched(GNSS, 700)),
         (replace(FACTS, kernel_error_us=700, reference=NTP), Vouched(NTP, 700)),
         (replace(FACTS, kernel_error_us=700, reference=GNSS), Vouched(GNSS, 700)),
         (replace(FACTS, kernel_error_us=700, reference=NONE), Vouched(NTP, 700)),
@@ -120,6 +124,7 @@ SOURCES = st.none() | st.sampled_from(TimeSource)
         st.integers(0, 2**52),
         st.integers(0, 2**52),
         st.none() | st.integers(0, 2**40),
+        st.integers(0, 1),
         SOURCES,
         st.none() | st.integers(-(2**52), 2**52),
         st.none() | st.builds(held, st.sampled_from(TRUSTED), st.integers(0, 2**40), st.integers(0, MONO_US)),
@@ -139,7 +144,7 @@ def test_a_report_is_held_against_the_wall_clock_of_the_moment_it_came() -> None
 
 
 def test_a_receiver_confirms_a_clock_that_nobody_disciplines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LinuxClock, "_kernel_error_us", lambda self: None)
+    monkeypatch.setattr(LinuxClock, "_kernel_errors_us", lambda self: (None, 0))
     reports: list[GnssTime | None] = [None]
     clock = LinuxClock(lambda: NONE, lambda: reports[0], rtc=Path("/nowhere"))
     assert clock.read().source is NONE
