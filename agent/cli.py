@@ -186,7 +186,7 @@ def _add_controls(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         ("photo", "拍照。", "Takes a photo; outside a recording the notice is played first."),
         ("status", "显示状态。", "Shows the state."),
         ("reload", "载入新的档案与策略。", "Takes a newer signed profile or policy from the credentials folder."),
-        ("drive", "移动模拟开关。", "Moves a simulated switch: the hazard switch or the dock contact."),
+        ("drive", "移动模拟开关。", "Moves a simulated switch, or sets what a simulated part reads."),
     ):
         command = _add(commands, name, chinese, english)
         command.add_argument(
@@ -214,9 +214,16 @@ def _add_controls(commands: argparse._SubParsersAction[argparse.ArgumentParser])
             )
         if name == "drive":
             command.add_argument(
-                "part", choices=["hazard", "dock"], help="防爆开关 hazard switch | 入站触点 dock contact"
+                "part",
+                choices=["hazard", "dock", "position", "power", "temperature", "clock"],
+                help="防爆开关 hazard switch | 入站触点 dock contact | 定位 电量 温度 时钟",
             )
-            command.add_argument("state", choices=["on", "off"], help="on | off")
+            command.add_argument(
+                "words",
+                nargs="+",
+                metavar="WORD",
+                help="开关 a switch: on | off；其余 others: 41.85 123.8 | 20 35 | 71.5 | rtc | none | gone",
+            )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from agent.commands.judging import print_json
 from agent.config import RecorderConfig, load
+from agent.errors import UsageError
 from agent.recorder.control import ask
 
 
@@ -19,13 +21,22 @@ def control_command(arguments: argparse.Namespace) -> int:
     elif arguments.command == "mark":
         fields["kind"] = arguments.kind
     elif arguments.command == "drive":
-        fields = {"part": arguments.part, "active": arguments.state == "on"}
+        fields = _driven(arguments.part, arguments.words)
     status = ask(config.recorder.control, arguments.command, **fields)
     if arguments.json:
         print_json(status)
     else:
         _print_status(status)
     return 0
+
+
+def _driven(part: str, words: Sequence[str]) -> dict[str, Any]:
+    """A switch is on or off; what other parts read is set in words of their own."""
+    if part not in ("hazard", "dock"):
+        return {"part": part, "words": list(words)}
+    if list(words) not in (["on"], ["off"]):
+        raise UsageError(f"{part}: on or off")
+    return {"part": part, "active": list(words) == ["on"]}
 
 
 def _print_status(status: dict[str, Any]) -> None:

@@ -158,6 +158,14 @@ class Drivable(Protocol):
         """Moves the mock pin; the real library class above it sees the edge."""
 
 
+@runtime_checkable
+class Scriptable(Protocol):
+    """A simulated part whose readings a script can set; no real part has this."""
+
+    def script(self, words: Sequence[str]) -> None:
+        """Sets what is read from now on, in words that a person types; raises UsageError naming those it knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """On and off in ms, ``times`` times (0: until changed). ``on_ms`` 0 is off; ``off_ms`` 0 is steady, or one long

@@ -35,9 +35,9 @@ class Polled(Generic[T]):
         answer = self._answer
         if answer is None:
             raise HardwareError(f"{self._name} has not answered yet")
-        age_seconds = time.monotonic() - answer[0]
-        if age_seconds > self._stale_seconds:
-            raise HardwareError(f"{self._name} has not answered for {age_seconds:.0f} s")
+        if time.monotonic() - answer[0] > self._stale_seconds:
+            # The same words each time, so that whoever logs a change logs it once.
+            raise HardwareError(f"{self._name} has not answered for {self._stale_seconds:g} s")
         if isinstance(answer[1], HardwareError):
             # A new one each time: an exception that is raised twice drags along where it was raised before.
             raise HardwareError(str(answer[1]))

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol, get_args
 
 from agent.errors import RefusedError, UsageError
 from agent.evidence.documents import RestrictedContent
-from agent.hardware.parts import Drivable, Parts
+from agent.hardware.parts import Drivable, Parts, Scriptable
 from agent.recorder import machine
 from agent.recorder.control import Request
 
@@ -79,12 +79,29 @@ class Desk:
             raise RefusedError("没有进行中的记录 no recording is under way")
 
     def _drive(self, fields: dict[str, Any]) -> None:
-        """Moves a simulated switch; a real one is moved by hand."""
+        """Moves a simulated switch or sets what a simulated part reads; a real one is moved by hand."""
         parts = self._recorder.parts
-        contact: object = parts.dock_contact if fields.get("part") == "dock" else parts.hazard_switch
-        if not isinstance(contact, Drivable):
-            raise RefusedError("本部件不是模拟件，请手动操作 this part is not simulated: move it by hand")
-        contact.drive(bool(fields.get("active")))
+        by_name: dict[object, object] = {
+            "hazard": parts.hazard_switch,
+            "dock": parts.dock_contact,
+            "position": parts.positioning,
+            "power": parts.power,
+            "temperature": parts.thermometer,
+            "clock": parts.clock,
+        }
+        match by_name.get(fields.get("part")):
+            case Drivable() as contact:
+                contact.drive(bool(fields.get("active")))
+            case Scriptable() as part:
+                part.script(_words(fields.get("words")))
+            case _:
+                raise RefusedError("本部件不是模拟件，请手动操作 this part is not simulated: move it by hand")
+
+
+def _words(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise UsageError("words is a list of words")
+    return value
 
 
 def _hold_ns(hold_ms: object) -> int:

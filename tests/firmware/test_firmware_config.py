@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
+import socket
 import subprocess
+import time
 import tomllib
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
@@ -15,6 +19,8 @@ import pytest
 
 from agent.config import DockConfig, RecorderConfig, WitnessConfig, load
 from agent.hardware.assembly import open_parts
+from agent.hardware.linux.chrony import COMMAND, reference_of
+from agent.hardware.parts import TimeSource
 from agent.hardware.settings import GpioSettings
 
 FILES = Path(__file__).parents[2] / "firmware-config"
@@ -147,11 +153,69 @@ def test_boot_sets_each_pin_as_the_recorder_will_use_it() -> None:
 
 
 def test_no_pin_is_wanted_by_an_overlay_too() -> None:
-    taken = {"i2c_arm": {2, 3}, "googlevoicehat-soundcard": {16, 18, 19, 20, 21}}
-    text = " ".join(value for _, _, value in boot_lines())
+    taken = {
+        "i2c_arm": {2, 3},
+        "enable_uart": {14, 15},
+        "googlevoicehat-soundcard": {16, 18, 19, 20, 21},
+        "pps-gpio,gpiopin=4": {4},
+    }
+    text = " ".join(f"{key}={value}" for _, key, value in boot_lines())
     for overlay, pins in taken.items():
         assert overlay in text
         assert not pins & boot_pins().keys()
+    assert sum(len(pins) for pins in taken.values()) == len(set().union(*taken.values())), "nor by two of them"
+
+
+def test_the_fuel_gauge_is_left_to_the_recorder_with_the_bus_and_the_module_it_needs() -> None:
+    hardware = load(FILES / "recorder.pi.toml", RecorderConfig).hardware
+    assert hardware.power == "i2c_gauge"
+    assert hardware.gauge.bus == 1
+    assert ("all", "dtparam", "i2c_arm=on") in boot_lines()
+    assert not any("max17040" in value for _, _, value in boot_lines())
+    assert plain_lines(FILES / "modules-load" / "enforcement-recorder.conf") == ["i2c-dev"]
+
+
+def plain_lines(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+
+
+# gpsd
+
+
+def test_gpsd_reads_the_receiver_and_its_pulse_from_the_start_and_serves_this_unit_only() -> None:
+    settings = dict(shlex.split(line)[0].split("=", 1) for line in plain_lines(FILES / "gpsd" / "gpsd.default"))
+    assert settings == {"DEVICES": "/dev/ttyAMA0 /dev/pps0", "GPSD_OPTIONS": "-n", "USBAUTO": "false"}
+    gpsd = load(FILES / "recorder.pi.toml", RecorderConfig).hardware.gpsd
+    assert (gpsd.host, gpsd.port) == ("127.0.0.1", 2947)
+
+
+def test_gpsd_itself_accepts_its_options() -> None:
+    """With a silent terminal in place of the devices that are not here."""
+    need("gpsd", "gpsd")
+    options = dict(shlex.split(line)[0].split("=", 1) for line in plain_lines(FILES / "gpsd" / "gpsd.default"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program, (receiver, terminal) = str(shutil.which("gpsd", path=PATH)), os.openpty()
+    command = [program, "-N", "-S", str(port), *options["GPSD_OPTIONS"].split(), os.ttyname(terminal)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            with connected(port) as connection:
+                assert json.loads(connection.makefile().readline())["class"] == "VERSION"
+            assert process.poll() is None
+        finally:
+            process.kill()
+            os.close(terminal)
+            os.close(receiver)
+
+
+def connected(port: int, seconds: float = 10) -> socket.socket:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), seconds)
+        except ConnectionRefusedError:
+            assert time.monotonic() < until
+            time.sleep(0.02)
 
 
 def test_the_watchdog_is_fed_within_what_the_chip_can_count() -> None:
@@ -188,7 +252,7 @@ def test_what_udev_opens_to_a_group_the_recorder_is_in_that_group() -> None:
     groups = {value for rule in udev_rules() for key, _, value in rule if key == "GROUP"}
     made = (UNITS / "enforcement-recorder.sysusers").read_text()
     assert groups == {"gpio", "video", "i2c"}
-    for group in groups - {"i2c"}:
+    for group in groups:
         assert f"m enforcement-recorder {group}\n" in made
 
 
@@ -256,8 +320,26 @@ def test_chrony_accepts_its_configuration(name: str) -> None:
 def test_the_clock_steps_only_at_the_start_and_nobody_commands_it_over_the_network(name: str) -> None:
     lines = (FILES / "chrony" / name).read_text().splitlines()
     assert "makestep 0.5 3" in lines
-    assert "cmdport 0" in lines
+    assert "cmdport 0" in lines or "bindcmdaddress 127.0.0.1" in lines
+    assert not any(line.startswith("cmdallow") for line in lines)
     assert not any(line.startswith("local") for line in lines), "a clock nobody vouches for must not be passed on"
+
+
+def test_time_of_the_receiver_has_names_by_which_the_recorder_knows_it_for_gnss() -> None:
+    lines = (FILES / "chrony" / "recorder.conf").read_text().splitlines()
+    names = re.findall(r"^refclock SHM [01] refid (\S+)", "\n".join(lines), re.M)
+    assert names == ["GNSS", "PPS"]
+    for name in names:
+        assert reference_of(f"00000000,{name},1,0,0,0,0,0,0,0,0,0,0,Normal") is TimeSource.GNSS
+    assert "rtcsync" in lines, "otherwise the kernel is never told that the clock is right"
+
+
+def test_the_recorder_may_ask_chrony_where_it_is_told_to() -> None:
+    assert load(FILES / "recorder.pi.toml", RecorderConfig).hardware.timekeeping.chrony
+    asked = COMMAND[COMMAND.index("-h") + 1]
+    lines = (FILES / "chrony" / "recorder.conf").read_text().splitlines()
+    assert f"bindcmdaddress {asked}" in lines
+    assert not any(line.startswith("cmdport") for line in lines)
 
 
 def test_every_file_says_why() -> None:

@@ -79,4 +79,4 @@ def stub_bus(soc: int, crate: int) -> StubBus:
                 number = re.search(r"i2c-(\d+)/name$", str(name))
                 assert number is not None
                 return StubBus(int(number[1]), soc, crate)
-    pytest.skip("lane i2c: the kernel module i2c-stub is not loaded (modprobe i2c-dev; modprobe i2c-stub chip_addr=0x36)")
+    pytest.skip("lane i2c: the module i2c-stub is not loaded (modprobe i2c-dev; modprobe i2c-stub chip_addr=0x36)")

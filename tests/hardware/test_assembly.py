@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,25 @@ def test_parts_that_the_computer_does_not_have_are_absent_and_stamped_so(tmp_pat
     names = ("microphone", "record_button", "dock_contact", "lamp", "buzzer", "hazard_switch", "positioning")
     assert {parts.kinds[name] for name in (*names, "thermometer")} == {"none"}
     parts.close()
+
+
+def test_parts_that_may_come_later_open_without_them_say_what_is_wrong_and_close(tmp_path: Path) -> None:
+    """A recorder whose gauge or receiver is broken still records."""
+    real = {"positioning": "gpsd", "power": "i2c_gauge", "clock": "linux", "thermometer": "linux"}
+    places = {"gpsd": {"port": 1}, "gauge": {"bus": 250}, "thermal": {"zone": "no-such-zone"}}
+    parts = open_parts(_settings(**real, **places), tmp_path)
+    assert {name: parts.kinds[name] for name in real} == real
+    assert parts.positioning is not None and parts.positioning.fix() is None
+    assert parts.thermometer is not None
+    assert parts.clock.read().boot_id
+    for attempt, said in ((parts.power.read, "i2c-250"), (parts.thermometer.read, "no-such-zone")):
+        with pytest.raises(HardwareError, match=said):
+            attempt()
+    before = {thread.name for thread in threading.enumerate()}
+    assert {"gpsd", "chronyd", "the fuel gauge"} <= before
+    parts.close()
+    parts.close()
+    assert not {"gpsd", "chronyd", "the fuel gauge"} & {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_a_server_that_falls_silent_is_given_up_after_its_limit(monkeypatch: pyt
     monkeypatch.setattr(client, "SILENCE_SECONDS", 0.1)
     with Saying() as server:
         part = at(server.port)
-        eventually(lambda: "timed out" in trouble(part))
+        eventually(lambda: "is a receiver connected" in trouble(part))
         eventually(lambda: len(server.connections) > 1)
         part.close()
 

@@ -15,6 +15,8 @@ from agent.hardware.parts import ClockReading, TimeSource
 _STA_UNSYNC = 0x0040
 _TRIES = 4
 _CLOSE_ENOUGH_NS = 5_000
+_UNSTATED_US = 5_000_000
+"""systemd-timesyncd tells the kernel that its error is zero; it follows servers up to this far off (timesyncd.conf)."""
 _GNSS_FRESH_US = 5_000_000
 _GNSS_LATE_US = 1_000_000
 """A receiver's report arrives up to this long after the moment that it names."""
@@ -42,6 +44,8 @@ class TimeFacts:
     monotonic_us: int
     kernel_error_us: int | None
     """The kernel's bound; None when it calls the clock unsynchronised."""
+    kernel_estimate_us: int = 1
+    """The kernel's estimate of the error; zero where whoever disciplines the clock states none."""
     reference: TimeSource | None = None
     """What chrony follows; None when it does not say."""
     gnss_us: int | None = None
@@ -68,8 +72,10 @@ def vouched_now(facts: TimeFacts) -> Vouched | None:
     clock that nobody disciplines may still be confirmed by a receiver.
     """
     if facts.kernel_error_us is not None:
-        source = TimeSource.GNSS if facts.reference is TimeSource.GNSS else TimeSource.NTP
-        return Vouched(source, facts.kernel_error_us)
+        if facts.reference in (TimeSource.GNSS, TimeSource.NTP):
+            return Vouched(facts.reference, facts.kernel_error_us)
+        unstated_us = 0 if facts.kernel_estimate_us else _UNSTATED_US
+        return Vouched(TimeSource.NTP, facts.kernel_error_us + unstated_us)
     if facts.gnss_us is not None and abs(facts.gnss_us) <= _GNSS_APART_US:
         return Vouched(TimeSource.GNSS, abs(facts.gnss_us) + _GNSS_LATE_US)
     return None
@@ -112,10 +118,12 @@ class LinuxClock:
         """See ``Clock.read``; raises HardwareError when the kernel refuses its clock state."""
         utc_ns, monotonic_ns = _read_together()
         utc_us, monotonic_us = utc_ns // 1000, monotonic_ns // 1000
+        error_us, estimate_us = self._kernel_errors_us()
         facts = TimeFacts(
             utc_us,
             monotonic_us,
-            self._kernel_error_us(),
+            error_us,
+            estimate_us,
             self._reference() if self._reference else None,
             gnss_apart_us(self._gnss(), utc_us, monotonic_us) if self._gnss else None,
             self._held,
@@ -127,11 +135,12 @@ class LinuxClock:
             self._held = reading
         return reading
 
-    def _kernel_error_us(self) -> int | None:
+    def _kernel_errors_us(self) -> tuple[int | None, int]:
+        """Bound and estimate; the bound is None when the clock is not synchronised."""
         state = _Timex()  # modes 0: read only, no privilege needed
         if self._ntp_adjtime(ctypes.byref(state)) < 0:
             raise HardwareError(f"ntp_adjtime: errno {ctypes.get_errno()}")
-        return None if state.status & _STA_UNSYNC else int(state.maxerror)
+        return None if state.status & _STA_UNSYNC else int(state.maxerror), int(state.esterror)
 
 
 def gnss_apart_us(report: GnssTime | None, utc_us: int, monotonic_us: int) -> int | None:

@@ -215,12 +215,19 @@ class _Socket:
 
 def _received(connection: socket.socket) -> Iterator[bytes]:
     rest = b""
-    while piece := connection.recv(4096):
+    while piece := _piece(connection):
         *lines, rest = (rest + piece).split(b"\n")
         yield from lines
         if len(rest) > LONGEST_LINE_BYTES:
             raise HardwareError("what it sends has no lines")
     raise HardwareError("it closed the connection")
+
+
+def _piece(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(4096)
+    except TimeoutError:
+        raise HardwareError(f"it says nothing for {SILENCE_SECONDS:g} s: is a receiver connected to it?") from None
 
 
 def _must_be_gpsd(greeting: bytes) -> None:
