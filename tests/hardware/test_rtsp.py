@@ -115,5 +115,5 @@ def test_the_chips_encoder_serves_where_it_is_there_and_not_declined(wanted: str
 
 
 def test_the_chips_encoder_is_refused_with_advice_where_it_is_missing() -> None:
-    with pytest.raises(HardwareError, match="set video.coding to auto"):
+    with pytest.raises(HardwareError, match=r"set video\.coding to auto"):
         choose_encoder("hardware", False)

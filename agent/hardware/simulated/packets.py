@@ -37,9 +37,7 @@ class SimulatedPacketCamera:
         encoder = _encoder(self.format)
         self._camera.start(lambda frame: self._encode(encoder, frame, deliver), fault)
 
-    def _encode(
-        self, encoder: VideoCodecContext, frame: VideoFrame, deliver: Callable[[EncodedPicture], None]
-    ) -> None:
+    def _encode(self, encoder: VideoCodecContext, frame: VideoFrame, deliver: Callable[[EncodedPicture], None]) -> None:
         picture = frame.picture
         picture.pts, picture.time_base = frame.captured_ns // 1000, Fraction(1, 1_000_000)
         picture.pict_type = PictureType.I if self._keyframe_wanted.is_set() else PictureType.NONE
