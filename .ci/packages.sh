@@ -3,6 +3,8 @@
 # the lanes that need them are skipped, and the test run prints each one and why.
 set -eu
 packages="mosquitto age ffmpeg jq openssl espeak-ng sox libportaudio2 pulseaudio libasound2-plugins alsa-utils systemd strace gpsd"
+# A fixed camera for the tests: GStreamer's RTSP server, driven from the system's Python.
+packages="$packages gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
 # Any Node from 18 on runs the second verifier; one that is there already is not replaced.
 command -v node >/dev/null || packages="$packages nodejs"
 missing=""

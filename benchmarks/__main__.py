@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import latency, memory, sealing_cost, soak, verification
+from benchmarks import latency, memory, sealing_cost, segment_cuts, soak, verification
 from benchmarks.report import Table, save, show
 
 ALL: Final[dict[str, Callable[..., Table]]] = {
@@ -15,6 +15,7 @@ ALL: Final[dict[str, Callable[..., Table]]] = {
     "latency": latency.run,
     "memory": memory.run,
     "verification": verification.run,
+    "segment_cuts": segment_cuts.run,
     "soak": soak.run,
 }
 LONG: Final = ("soak",)

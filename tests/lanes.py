@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,6 +27,15 @@ def _tools(*names: str) -> str | None:
     return f"{', '.join(missing)} not installed" if missing else None
 
 
+def _rtsp() -> str | None:
+    """Debian's GStreamer RTSP server, which only the system's own Python can import."""
+    python = Path("/usr/bin/python3")
+    wanted = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    if python.exists() and subprocess.run([python, "-c", wanted], capture_output=True, timeout=20).returncode == 0:
+        return None
+    return "gir1.2-gst-rtsp-server-1.0, python3-gi and the good and bad GStreamer plugins are not installed"
+
+
 def lanes() -> dict[str, str | None]:
     """Every lane; None when it can run, otherwise what is missing."""
     rig = os.environ.get("ER_LIBCAMERA_RIG")
@@ -38,6 +48,7 @@ def lanes() -> dict[str, str | None]:
         "sounds": _tools("espeak-ng", "sox"),
         "sound-room": _tools("pulseaudio"),
         "systemd": _tools("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),
+        "rtsp": _rtsp(),
         "strace": _tools("strace"),
         "node": _tools("node"),
         "alsa": _tools("aplay"),

@@ -14,6 +14,7 @@ from agent.hardware.parts import (
     Contact,
     Indicator,
     Microphone,
+    PacketCamera,
     Parts,
     Positioning,
     Power,
@@ -109,22 +110,36 @@ class _Opening:
             "stage", lambda: Stage(read_clip(path), realtime=wanted.realtime, speaker_heard=wanted.speaker_heard)
         )
 
-    def _camera(self) -> Camera:
+    def _camera(self) -> Camera | PacketCamera:
         video = self._settings.video
         match self._settings.camera:
             case "simulated":
-                from agent.hardware.simulated.camera import SimulatedCamera
-
-                size = (video.width, video.height) if video.width and video.height else None
-                return SimulatedCamera(self._stage(), size)
+                return self._simulated_camera()
             case "v4l2":
                 from agent.hardware.linux.camera import V4l2Camera
 
                 return V4l2Camera(video)
-            case "picamera2":
+            case "picamera2" if video.coding == "recorder":
                 from agent.hardware.pi.camera import Picamera2Camera
 
                 return Picamera2Camera(video)
+            case "picamera2":
+                from agent.hardware.pi.coding import CodingPicamera2
+
+                return CodingPicamera2(video)
+            case "rtsp":
+                from agent.hardware.linux.rtsp import RtspCamera
+
+                return RtspCamera(self._settings.stream, video.frames_per_second)
+
+    def _simulated_camera(self) -> Camera | PacketCamera:
+        from agent.hardware.simulated.camera import SimulatedCamera
+        from agent.hardware.simulated.packets import SimulatedPacketCamera
+
+        video = self._settings.video
+        size = (video.width, video.height) if video.width and video.height else None
+        encodes = self._settings.simulated.camera_encodes
+        return (SimulatedPacketCamera if encodes else SimulatedCamera)(self._stage(), size)
 
     def _microphone(self) -> Microphone | None:
         match self._settings.microphone:

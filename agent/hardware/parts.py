@@ -290,7 +290,7 @@ class Closable(Protocol):
 class Parts:
     """All parts of one unit. ``kinds`` names which implementation serves each; it is stamped into the ledger."""
 
-    camera: Camera
+    camera: Camera | PacketCamera
     microphone: Microphone | None
     speaker: Speaker
     record_button: Contact

@@ -43,6 +43,9 @@ class GpioSettings:
             raise ValueError("two parts share one GPIO pin")
 
 
+Coding = Literal["recorder", "auto", "hardware", "software"]
+
+
 @dataclass(frozen=True, slots=True)
 class VideoSettings:
     """What is asked of the camera; ``Camera.format`` says what it really delivers.
@@ -59,12 +62,37 @@ class VideoSettings:
     width: Annotated[int, Ge(64), Le(7680)] | None = None
     height: Annotated[int, Ge(64), Le(4320)] | None = None
     frames_per_second: Annotated[int, Ge(1), Le(120)] | None = None
+    coding: Coding = "recorder"
+    """picamera2 only: "recorder" encodes what the camera delivers; the others let picamera2 do it, with the chip's
+    encoder where there is one ("auto"), with nothing else ("hardware"), or always on the processor ("software")."""
+    bit_rate: Annotated[int, Ge(100_000), Le(50_000_000)] = 6_000_000
+    """Bits per second of picamera2's encoder; the recorder's own has settings in ``[recorder]``."""
 
     def __post_init__(self) -> None:
         if (self.width is None) != (self.height is None):
             raise ValueError("video.width and video.height are given together or not at all")
         if (self.width or 0) % 2 or (self.height or 0) % 2:
             raise ValueError("video.width and video.height must be even (yuv420p)")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """Where the fixed camera of kind "rtsp" is found; the password stands in a file of its own."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    url: str = ""
+    """``rtsp://HOST[:PORT]/PATH``, without user and password."""
+    user: str | None = None
+    password_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("stream.user and stream.password_file are given together or not at all")
+        if "@" in self.url.partition("://")[2].partition("/")[0]:
+            raise ValueError("stream.url holds no user and no password: they have keys of their own")
+        if self.url and not self.url.startswith(("rtsp://", "rtsps://")):
+            raise ValueError("stream.url begins with rtsp:// or rtsps://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +159,8 @@ class SimulatedSettings:
     """A clip with picture and, where possible, sound, at most 10 minutes; None is the packaged one."""
     speaker_wav: Path | None = None
     """Where what was played is collected; None is ``simulated-speaker.wav`` beside the evidence folder."""
+    camera_encodes: bool = False
+    """The camera delivers coded pictures, as a fixed one or one with an encoder does."""
     realtime: bool = True
     """False: nothing waits, stamps run ahead of the clock. For tests; a queue behind it fills at once."""
     speaker_heard: Annotated[float, Ge(0.0), Le(4.0)] = 1.0
@@ -161,7 +191,7 @@ class HardwareSettings:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    camera: Literal["simulated", "v4l2", "picamera2"]
+    camera: Literal["simulated", "v4l2", "picamera2", "rtsp"]
     microphone: Literal["simulated", "portaudio", "none"]
     speaker: Literal["simulated", "portaudio"]
     controls: Literal["simulated", "gpio", "none"] = "none"
@@ -172,9 +202,16 @@ class HardwareSettings:
     thermometer: Literal["linux", "simulated", "none"] = "none"
     gpio: GpioSettings = field(default_factory=GpioSettings)
     video: VideoSettings = field(default_factory=VideoSettings)
+    stream: StreamSettings = field(default_factory=StreamSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     gpsd: GpsdSettings = field(default_factory=GpsdSettings)
     gauge: GaugeSettings = field(default_factory=GaugeSettings)
     thermal: ThermalSettings = field(default_factory=ThermalSettings)
     timekeeping: TimekeepingSettings = field(default_factory=TimekeepingSettings)
     simulated: SimulatedSettings = field(default_factory=SimulatedSettings)
+
+    def __post_init__(self) -> None:
+        if self.camera == "rtsp" and not self.stream.url:
+            raise ValueError("a camera of kind rtsp needs stream.url")
+        if self.video.coding != "recorder" and self.camera != "picamera2":
+            raise ValueError("video.coding is for a camera of kind picamera2")

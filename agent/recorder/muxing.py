@@ -17,7 +17,7 @@ Item = VideoFrame | AudioBlock | EncodedPicture
 Piece = tuple[bytes, Fragment]
 """A fragment and the initialisation part that it stands under."""
 VIDEO_CLOCK: Final = 90_000
-DRIFT_LIMIT_SECONDS: Final = 0.04
+DRIFT_LIMIT_SECONDS: Final = 0.03
 SILENCE_AFTER_NS: Final = 1_000_000_000
 """Sound that is so late does not come any more; a microphone's own latency is well below."""
 BY_KEYFRAMES: Final = {"movflags": "frag_keyframe+empty_moov+default_base_moof+skip_trailer"}

@@ -115,5 +115,5 @@ def test_the_real_picamera2_keeps_the_camera_contract_on_libcameras_software_cam
     _run_tests(
         [str(python)],
         _environment(first=str(rig / "site"), LIBCAMERA_LOG_LEVELS="*:ERROR"),
-        *("tests/hardware/test_camera_contract.py", "-k", "picamera2"),
+        *("tests/hardware/test_camera_contract.py", "tests/hardware/test_packet_camera_contract.py", "-k", "picamera2"),
     )

@@ -103,15 +103,20 @@ class Room:
     def of(self, kind: type[Any]) -> list[Any]:
         return [report for report in self.reports if isinstance(report, kind)]
 
-    def film(self) -> bytes:
+    def films(self) -> list[bytes]:
+        """Each segment's film, opened."""
         text = self.enrolled.agekeys[0].read_text()
         secret = next(line for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-1"))
-        found = b""
+        found = []
         for report in self.of(SegmentSealed):
             place_segment(self.folder, report.segment)
             sealed = self.folder.object_path(report.segment.object).read_bytes()
-            found += pyrage.decrypt(sealed, [pyrage.x25519.Identity.from_str(secret)])
+            found.append(pyrage.decrypt(sealed, [pyrage.x25519.Identity.from_str(secret)]))
         return found
+
+    def film(self) -> bytes:
+        """All of it, one behind the other."""
+        return b"".join(self.films())
 
     def close(self) -> None:
         self.capture.abandon()

@@ -74,11 +74,27 @@ class Picamera2Camera:
         width, height = self._stream["size"]
         return CameraFormat(width, height, self._rate)
 
+    @property
+    def device(self) -> Any:
+        """picamera2's own object, for an encoder beside the camera."""
+        return self._camera
+
+    def refuse_if_unusable(self) -> None:
+        """Raises HardwareError after ``close``, or once the driver has hung."""
+        if self._unusable:
+            raise HardwareError(f"camera: {self._unusable}")
+
+    def give_up_if_stuck(self, what: str, call: Callable[[], object]) -> None:
+        """Runs ``call`` within the limit; when it hangs the camera is unusable from now on."""
+        try:
+            bounded(what, call)
+        except HardwareError as error:
+            self._unusable = str(error)
+
     def start(self, deliver: Callable[[VideoFrame], None], fault: FaultHandler) -> None:
         """See ``Camera.start``."""
         self.stop()
-        if self._unusable:
-            raise HardwareError(f"camera: {self._unusable}")
+        self.refuse_if_unusable()
         self._gate = gate = Gate(deliver, fault)
         self._camera.post_callback = lambda request: self._take(request, gate)
         bounded("camera start", self._camera.start)
@@ -107,10 +123,7 @@ class Picamera2Camera:
         gate, self._gate = self._gate, None
         if gate is not None:
             gate.shut()
-            try:
-                bounded("camera stop", self._camera.stop)
-            except HardwareError as error:
-                self._unusable = str(error)
+            self.give_up_if_stuck("camera stop", self._camera.stop)
 
     def close(self) -> None:
         """See ``Camera.close``; raises HardwareError when the driver hangs."""
