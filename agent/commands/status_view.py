@@ -43,7 +43,7 @@ def rows(status: Status) -> list[Row]:
 
 
 def _state(status: Status) -> Row:
-    chinese = status.get("signal_zh") or status["phase_zh"]
+    chinese = str(status.get("signal_zh") or status["phase_zh"])
     english = status.get("signal_en") or status["phase_en"]
     signal = status.get("signal") or status["phase"]
     return Row("状态 state", f"{chinese} {english}", signal in ("blocked", "hazard", "fault", "trouble"))
@@ -72,7 +72,7 @@ def _battery(minutes: int | None, percent: int | None) -> str:
 
 
 def _hazard(status: Status) -> Row:
-    state = status["hazard"]
+    state = str(status["hazard"])
     return Row("危险 hazard", _HAZARD.get(state, state), state != "clear")
 
 

@@ -166,7 +166,7 @@ class Daemon:
         if self.parts.dock_contact.active:
             self._feed(machine.DockChanged(True))
             self._release()
-        self._shell.show(self.state.phase)
+        self._shell.show(self.state)
         notify(READY=1, STATUS="ready")
         log.info("ready", device=self.device, ledger_size=self._opened.journal.size)
         try:
@@ -242,7 +242,7 @@ class Daemon:
             self._shell.capture = None
             self._release()
         if self.state.phase is not before:
-            self._shell.show(self.state.phase)
+            self._shell.show(self.state)
             notify(STATUS=self.state.phase.value)
             log.info("phase", now=self.state.phase.value)
 
@@ -316,7 +316,7 @@ class Daemon:
         self._poll_hazard()
         self._watch_clock()
         self._tell_when_empty()
-        self._shell.show(self.state.phase, uploading=not self._told_empty and self.custody is not None)
+        self._shell.show(self.state, uploading=not self._told_empty and self.custody is not None)
         if self._opened.journal.settle():
             self._appended()
         deadline, capture = self._shell.notice_deadline_ns, self._shell.capture

@@ -32,6 +32,7 @@ class Signal(StrEnum):
     FAULT = "fault"
     UPLOADING = "uploading"
     DOCKED = "docked"
+    OFF_DUTY = "off_duty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ SIGNALS: Final[dict[Signal, Shown]] = {
     Signal.FAULT: Shown(Pattern(100, 300), "故障", "fault"),
     Signal.UPLOADING: Shown(Pattern(2000, 2000), "在站，正在上传", "docked, uploading"),
     Signal.DOCKED: Shown(Pattern(50, 5950), "在站", "docked"),
+    Signal.OFF_DUTY: Shown(OFF, "已停用", "off duty"),
 }
 """Steady is recording; whatever else matters blinks, each in a way of its own (a test holds that)."""
 
@@ -65,13 +67,14 @@ PHASE_SIGNAL: Final[dict[Phase, Signal]] = {
     Phase.BLOCKED: Signal.BLOCKED,
     Phase.FAULT: Signal.FAULT,
     Phase.DOCKED: Signal.DOCKED,
+    Phase.OFF_DUTY: Signal.OFF_DUTY,
 }
 PHASE_TEXT: Final = {phase: (SIGNALS[one].chinese, SIGNALS[one].english) for phase, one in PHASE_SIGNAL.items()}
 
 
 def signal_of(phase: Phase, *, hazard: bool = False, part_lost: bool = False, uploading: bool = False) -> Signal:
-    """The signal of a phase: a hazard shows while nothing is recorded, for it asks for more than not recording."""
-    if hazard and phase in (Phase.READY, Phase.BLOCKED):
+    """The signal of a phase. A refusal by R13.1 (``hazard``) asks for more than not recording, and looks like it."""
+    if hazard and phase is Phase.BLOCKED:
         return Signal.HAZARD
     if part_lost and phase is Phase.RECORDING:
         return Signal.TROUBLE

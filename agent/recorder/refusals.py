@@ -26,6 +26,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "protection_level": Refusal(_HAZARD, "设备保护级别不适用于该区域", "the protection level does not suit the zone"),
     "equipment_group": Refusal(_HAZARD, "设备类别不适用于该区域", "the equipment group does not suit the zone"),
     "temperature": Refusal(_HAZARD, "温度组别不适用于该区域", "the temperature class does not suit the zone"),
+    "approval_incomplete": Refusal(_HAZARD, "防爆合格证不全", "the Ex approval is incomplete"),
     "marking_unreadable": Refusal(_HAZARD, "防爆标志无法识别", "the Ex marking cannot be read"),
     "state_secret": Refusal(Prompt.REFUSED_RESTRICTED, "涉及国家秘密", "state secrets"),
     "commercial_secret": Refusal(Prompt.REFUSED_RESTRICTED, "涉及商业秘密", "commercial secrets"),
