@@ -181,10 +181,13 @@ def _add_evidence(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 def _add_controls(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     for name, chinese, english in (
         ("press", "按下录制键。", "Presses the record button: interlocks, notice, recording."),
+        ("audio", "只录音。", "Records sound only: interlocks, notice, recording."),
         ("stop", "停止并封存。", "Stops and seals, like holding the button for 2 s."),
         ("mark", "标记此刻。", "Marks this moment, like a double press."),
         ("photo", "拍照。", "Takes a photo; outside a recording the notice is played first."),
+        ("restrict", "声明不宜录制的内容。", "Declares content that must not be recorded: ends or refuses recording (R13.2, R13.3)."),
         ("status", "显示状态。", "Shows the state."),
+        ("watch", "持续显示状态。", "Shows the state as it changes, until Ctrl-C; without a terminal a line per change."),
         ("reload", "载入新的档案与策略。", "Takes a newer signed profile or policy from the credentials folder."),
         ("drive", "移动模拟开关。", "Moves a simulated switch, or sets what a simulated part reads."),
     ):
@@ -196,7 +199,12 @@ def _add_controls(commands: argparse._SubParsersAction[argparse.ArgumentParser])
             metavar="FILE",
             help="与 run 相同的 recorder.toml the same file as for run",
         )
+        if name == "watch":
+            _add_watch(command)
+            continue
         command.add_argument("--json", action="store_true", help="以 JSON 输出 print JSON")
+        if name == "restrict":
+            _add_restrict(command)
         if name == "press":
             command.add_argument(
                 "--hold-ms",
@@ -224,6 +232,36 @@ def _add_controls(commands: argparse._SubParsersAction[argparse.ArgumentParser])
                 metavar="WORD",
                 help="开关 a switch: on | off；其余 others: 41.85 123.8 | 20 35 | 71.5 | rtc | none | gone",
             )
+
+
+def _add_restrict(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--content",
+        choices=["state_secret", "commercial_secret", "privacy", "other"],
+        required=True,
+        help="国家秘密 | 商业秘密 | 个人隐私 | 其他 state or commercial secret, privacy, other",
+    )
+    command.add_argument(
+        "--text", metavar="TEXT", help="说明，加密保存 a note; kept encrypted, never in the ledger's clear text"
+    )
+
+
+def _add_watch(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--interval",
+        type=_seconds,
+        default=0.5,
+        metavar="S",
+        help="每次查询间隔秒数 seconds between questions (0.2-60)",
+    )
+    command.add_argument("--count", type=int, metavar="N", help="查询 N 次后结束 ends after N questions")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.2 <= value <= 60:
+        raise argparse.ArgumentTypeError("0.2 to 60")
+    return value
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -71,17 +71,30 @@ def default_policy(agency: str, notice: bytes, recipients: list[str]) -> Policy:
 
 
 def check_notice(wav: bytes) -> str:
-    """The digest of a notice that can be played: uncompressed WAV, neither empty nor endless. Raises UsageError."""
+    """The digest of a notice that every unit can play. Raises UsageError saying what is wrong with the file.
+
+    Taken: uncompressed WAV, 16 bit, mono or stereo, 8 to 48 kHz, 0.5 to 60 s, not silent.
+    """
     try:
         with wave.open(io.BytesIO(wav)) as sound:
-            seconds = sound.getnframes() / sound.getframerate()
-            held = len(sound.readframes(sound.getnframes())) // (sound.getnchannels() * sound.getsampwidth())
-    except (wave.Error, EOFError, ZeroDivisionError) as error:
+            frames, rate = sound.getnframes(), sound.getframerate()
+            channels, width = sound.getnchannels(), sound.getsampwidth()
+            samples = sound.readframes(frames)
+    except (wave.Error, EOFError) as error:
         raise UsageError(f"the notice must be an uncompressed WAV file: {error}") from error
-    if not 0.5 <= seconds <= _LONGEST_NOTICE_SECONDS or held != sound.getnframes():
+    if width != 2 or channels not in (1, 2) or not 8_000 <= rate <= 48_000:
+        raise UsageError(
+            "告知语音须为 16 位、单声道或双声道、8 至 48 kHz 的 WAV；"
+            " the notice must be 16 bit, mono or stereo, 8 to 48 kHz,"
+            f" not {8 * width} bit, {channels} channels, {rate} Hz: sox IN.wav -b 16 -c 1 -r 48000 OUT.wav"
+        )
+    seconds = frames / rate
+    if not 0.5 <= seconds <= _LONGEST_NOTICE_SECONDS or len(samples) != frames * channels * width:
         raise UsageError(
             f"the notice must last 0.5 to {_LONGEST_NOTICE_SECONDS:.0f} s and be whole, not {seconds:.2f} s"
         )
+    if not any(samples):
+        raise UsageError("告知语音全为静音； the notice is silent from beginning to end")
     return sha256_hex(wav)
 
 

@@ -14,7 +14,8 @@ from agent.evidence.describe import rewrite
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = (
-    "run", "dock", "witness", "doctor", "verify", "export", "inspect", "press", "stop", "mark", "photo", "status", "reload", "drive",
+    "run", "dock", "witness", "doctor", "verify", "export", "inspect", "press", "audio", "stop", "mark", "photo",
+    "restrict", "status", "watch", "reload", "drive",
 )  # fmt: skip
 GOOD = """
 [recorder]

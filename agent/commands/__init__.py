@@ -22,7 +22,10 @@ _PLACES: Final = {
     "extract": "judging.extract_command",
     "export": "judging.export_command",
     "inspect": "judging.inspect_command",
-    **dict.fromkeys(("press", "stop", "mark", "photo", "status", "reload", "drive"), "control.control_command"),
+    "watch": "watch.watch_command",
+    **dict.fromkeys(
+        ("press", "audio", "stop", "mark", "photo", "restrict", "status", "reload", "drive"), "control.control_command"
+    ),
 }
 
 

@@ -31,7 +31,7 @@ class Sound:
 
 
 def read_wav(path: Path) -> Sound:
-    """The whole file; raises HardwareError unless it is readable 16 bit PCM with at least one sample."""
+    """The whole file; raises HardwareError unless it is 16 bit PCM, mono or stereo, 8 to 48 kHz, with a sample."""
     try:
         with wave.open(str(path), "rb") as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
@@ -40,6 +40,8 @@ def read_wav(path: Path) -> Sound:
         raise HardwareError(f"sound {path} cannot be read: {error}") from error
     if width != 2 or len(raw) < 2 * channels or len(raw) % (2 * channels):
         raise HardwareError(f"sound {path} is not 16 bit PCM with at least one whole sample")
+    if channels > 2 or not 8_000 <= rate <= 48_000:
+        raise HardwareError(f"sound {path} has {channels} channels at {rate} Hz; 1 or 2 at 8 to 48 kHz can be played")
     return Sound(np.frombuffer(raw, dtype="<i2").astype(np.int16).reshape(-1, channels), rate)
 
 

@@ -151,7 +151,7 @@ class Daemon:
         self._poll_hazard()
         if self.parts.dock_contact.active:
             self._feed(machine.DockChanged(True))
-        self._shell.show(self.state.phase)
+        self._shell.show(self.state)
         notify(READY=1, STATUS="ready")
         log.info("ready", device=self.device, ledger_size=self._opened.journal.size)
         try:
@@ -247,7 +247,7 @@ class Daemon:
         for action in actions:
             self._shell.perform(action)
         if self.state.phase is not before:
-            self._shell.show(self.state.phase)
+            self._shell.show(self.state)
             notify(STATUS=self.state.phase.value)
             log.info("phase", now=self.state.phase.value)
             self._release()
@@ -390,7 +390,7 @@ class Daemon:
         self._feed(machine.Measured(self._situations.vitals(self._settings.encoder), limits, now_ns // 1000))
         self._look_where_we_are()
         self._tell_when_empty()
-        self._shell.show(self.state.phase, uploading=not self._told_empty and self.custody is not None)
+        self._shell.show(self.state, uploading=not self._told_empty and self.custody is not None)
         if self._opened.journal.settle():
             self._handover.appended()
         if self._shell.notice_deadline_ns and now_ns > self._shell.notice_deadline_ns:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from agent.evidence.entries import Body, Gap, Hazard, Notice
+from agent.evidence.entries import Body, Gap, Notice
 from agent.hardware.parts import Clock, Parts, Positioning
 from agent.hardware.prompts import Prompt
 from agent.recorder.announcer import Rank
@@ -27,12 +27,9 @@ class Noted:
     entries: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_KEPT))
     lost: set[str] = field(default_factory=set)
     """Parts that the running recording goes on without."""
-    hazard_told: bool = False
-    """The officer was told to switch off or leave, and the hazard has not been cleared since."""
 
     def told(self, prompt: Prompt) -> None:
         """Keeps a warning; confirmations are no trouble."""
-        self.hazard_told |= prompt is Prompt.REFUSED_HAZARD
         if PROMPTS[prompt].rank is Rank.WARNING:
             self.warnings.append({"at": _now(), "zh": prompt.chinese, "en": prompt.english})
 
@@ -44,11 +41,8 @@ class Noted:
                 self.lost.add(cause)
             case Gap(cause=cause):
                 self.lost.discard(cause)
-            case Hazard(state="clear"):
-                self.hazard_told = False
             case Notice():
                 self.lost.clear()
-                self.hazard_told = False
 
 
 def _now() -> str:

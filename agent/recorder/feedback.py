@@ -73,8 +73,8 @@ PHASE_TEXT: Final = {phase: (SIGNALS[one].chinese, SIGNALS[one].english) for pha
 
 
 def signal_of(phase: Phase, *, hazard: bool = False, part_lost: bool = False, uploading: bool = False) -> Signal:
-    """The signal of a phase: a hazard shows while nothing is recorded, for it asks for more than not recording."""
-    if hazard and phase in (Phase.READY, Phase.BLOCKED):
+    """The signal of a phase. A refusal by R13.1 (``hazard``) asks for more than not recording, and looks like it."""
+    if hazard and phase is Phase.BLOCKED:
         return Signal.HAZARD
     if part_lost and phase is Phase.RECORDING:
         return Signal.TROUBLE

@@ -77,10 +77,10 @@ class Shell:
             case _:
                 self._on_recording(action)
 
-    def show(self, phase: machine.Phase, uploading: bool = False) -> None:
+    def show(self, state: machine.State, uploading: bool = False) -> None:
         """The lamp, when what it tells has changed."""
-        noted = self.noted
-        found = signal_of(phase, hazard=noted.hazard_told, part_lost=bool(noted.lost), uploading=uploading)
+        hazard, part_lost = state.leave_by_us is not None, bool(self.noted.lost)
+        found = signal_of(state.phase, hazard=hazard, part_lost=part_lost, uploading=uploading)
         if found is not self.signal:
             self.signal = found
             self.parts.lamp.show(SIGNALS[found].lamp)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import wave
 from datetime import timedelta
 from pathlib import Path
 
@@ -117,6 +120,42 @@ def test_a_policy_off_its_limits_is_not_signed_and_uses_up_no_version(sample: Sa
 def test_a_notice_that_cannot_be_heard_as_a_whole_is_refused(sample: Sample, notice: bytes) -> None:
     with pytest.raises(UsageError, match="notice"):
         sample.agency.sign_policy(Settings(), notice)
+
+
+def sound(width: int = 2, channels: int = 1, rate: int = 8000, value: int = 1) -> bytes:
+    held = io.BytesIO()
+    with wave.open(held, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(rate)
+        file.writeframes(bytes([value]) * (width * channels * rate))
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(1, 8000), (2, 8000), (1, 22050), (2, 44100), (1, 48000)])
+def test_the_kinds_of_recording_that_an_agency_has_are_taken_as_its_notice(
+    sample: Sample, channels: int, rate: int
+) -> None:
+    wav = sound(channels=channels, rate=rate)
+    assert sample.agency.sign_policy(Settings(), wav).notice.digest == hashlib.sha256(wav).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("wav", "words"),
+    [
+        (sound(width=1), "8 bit"),
+        (sound(width=3), "24 bit"),
+        (sound(channels=6), "6 channels"),
+        (sound(rate=7999), "7999 Hz"),
+        (sound(rate=96000), "96000 Hz"),
+        (sound(value=0), "silent"),
+    ],
+)
+def test_a_notice_that_a_unit_could_not_play_is_refused_when_the_policy_is_signed(
+    sample: Sample, wav: bytes, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        sample.agency.sign_policy(Settings(), wav)
 
 
 def test_every_change_of_holder_signs_a_higher_profile_for_the_new_holder(sample: Sample) -> None:
