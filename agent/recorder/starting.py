@@ -105,7 +105,7 @@ def _refused(state: State, event: Pressed, interlock: Interlock) -> Step:
     entry = Refused(interlock.rule or "", interlock.reason, interlock)
     actions: list[Action] = [Enter(entry), Tell(refusal(interlock.reason, interlock.rule).prompt)]
     state = replace(state, phase=Phase.BLOCKED)
-    if interlock.rule != "R13.1":
+    if interlock.rule != "R13.1" or interlock.reason == "assignment_unusable":
         return state, actions
     state, more = leaving(state, interlock, event.mono_us, power_down=event.situation.policy.power_down)
     return state, [*actions, *more]

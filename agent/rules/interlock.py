@@ -109,7 +109,7 @@ def _objections(situation: Situation, demanded: tuple[HazardZone | None, ...]) -
     """
     for zone in demanded:
         if why := why_not_covered(situation.approval, zone, situation.serial, situation.utc_us):
-            yield "R13.1", why
+            yield "R13.1", "assignment_unusable" if _only_unread(situation) else why
     if restricted := situation.assignment and situation.assignment.restricted:
         yield "R13.3" if restricted == "other" else "R13.2", restricted
     if not situation.assignment_usable:
@@ -117,6 +117,12 @@ def _objections(situation: Situation, demanded: tuple[HazardZone | None, ...]) -
     if situation.officer == UNASSIGNED:
         yield "R16", "officer_unassigned"
     yield from _room(situation)
+
+
+def _only_unread(situation: Situation) -> bool:
+    """The danger is nothing but an assignment that cannot be read: its holder is told that, not to run."""
+    others = (one for one in situation.inputs if one.source != "matter")
+    return not situation.assignment_usable and all(_aged(one, situation.policy) == "clear" for one in others)
 
 
 def _room(situation: Situation) -> Iterator[tuple[str, str]]:

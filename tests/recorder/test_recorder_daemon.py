@@ -22,7 +22,9 @@ from agent.evidence.documents import read_policy, sign_policy
 from agent.evidence.entries import entry_objects
 from agent.evidence.ledger import ChainState
 from agent.evidence.receipts import Receipt, sign_receipt
-from agent.recorder.daemon import Daemon, ReceiptArrived
+from agent.recorder.daemon import Daemon
+from agent.recorder.handover import ReceiptArrived
+from agent.recorder.machine import OffAsked
 from agent.recorder.release import root_at
 
 
@@ -109,7 +111,7 @@ def test_an_assignment_that_cannot_be_read_refuses_a_press_and_ends_a_recording(
         assert unit.process is not None
         assert unit.process.poll() is None
     assert [one.reason for one in unit.bodies("close")] == ["hazard"]
-    assert [(one.rule, one.reason) for one in unit.bodies("refused")] == [("R12.2", "assignment_unusable")]
+    assert [(one.rule, one.reason) for one in unit.bodies("refused")] == [("R13.1", "assignment_unusable")]
     assert unit.bodies("hazard")[-1].state == "stale"
 
 
@@ -236,10 +238,10 @@ def test_a_second_recorder_on_the_same_folder_is_refused_and_the_first_one_that_
     first = Daemon(settings.recorder, settings.hardware)
     with pytest.raises(LockedError):
         Daemon(settings.recorder, settings.hardware)
-    first.post("stop")
+    first.post(OffAsked())
     first.run()
     again = Daemon(settings.recorder, settings.hardware)
-    again.post("stop")
+    again.post(OffAsked())
     again.run()
 
 
@@ -249,7 +251,7 @@ def test_a_start_that_fails_leaves_nothing_locked(settings: RecorderConfig, unit
         Daemon(settings.recorder, settings.hardware)
     unit.control.rmdir()
     daemon = Daemon(settings.recorder, settings.hardware)
-    daemon.post("stop")
+    daemon.post(OffAsked())
     daemon.run()
 
 
@@ -262,7 +264,7 @@ def test_only_a_receipt_of_a_dock_of_the_agency_is_entered(
     daemon.post(ReceiptArrived(sign_receipt(good, enrolled.key("dock-2", "receipt.key"))))
     daemon.post(ReceiptArrived(b"nonsense"))
     daemon.post(ReceiptArrived(sign_receipt(good, enrolled.key("dock-1", "receipt.key"))))
-    daemon.post("stop")
+    daemon.post(OffAsked())
     daemon.run()
     assert [one.dock for one in unit.bodies("receipt")] == ["dock-1"]
 

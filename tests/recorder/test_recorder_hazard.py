@@ -20,6 +20,7 @@ from agent.evidence.encoding import sha256_hex
 from agent.evidence.hazard_flag import HazardFlag, sign_hazard_flag
 from agent.recorder.daemon import Daemon, HazardFlagArrived
 from agent.recorder.hazard_sources import FLAG_NAME
+from agent.recorder.machine import OffAsked
 
 RING = [[120.0, 30.0], [120.01, 30.0], [120.01, 30.01], [120.0, 30.0]]
 MAP = json.dumps(
@@ -60,7 +61,7 @@ def test_a_flag_of_the_agency_is_entered_kept_over_a_restart_and_refuses_a_press
     daemon = Daemon(settings.recorder, settings.hardware)
     daemon.post(HazardFlagArrived(flag(enrolled, "dock-1", 9)))
     daemon.post(HazardFlagArrived(flag(enrolled, "agency", 1)))
-    daemon.post("stop")
+    daemon.post(OffAsked())
     daemon.run()
     entered = [(one.state, [source.source for source in one.inputs]) for one in unit.bodies("hazard")]
     assert entered[-1] == ("set", ["switch", "matter", "command"])

@@ -204,3 +204,12 @@ def test_a_notice_is_served_when_it_was_whole_and_not_known_to_be_unheard_or_was
 ) -> None:
     assert notice_served(notice, must_be_heard=False) is if_not_demanded
     assert notice_served(notice, must_be_heard=True) is if_demanded
+
+
+def test_an_assignment_that_cannot_be_read_is_told_as_such_unless_there_is_another_danger() -> None:
+    unread = HazardInput("matter", "stale", 0)
+    policy = HazardPolicy(10, True, None, None, False)
+    for switch, reason in (("clear", "assignment_unusable"), ("set", "no_approval"), ("stale", "no_approval")):
+        inputs = (HazardInput("switch", switch, 0), unread)  # type: ignore[arg-type]
+        situation = Situation(inputs, policy, None, "SN-1", None, 10, 10, 1_000, assignment_usable=False)
+        assert (judge(situation).rule, judge(situation).reason) == ("R13.1", reason)
