@@ -65,7 +65,7 @@ def test_what_is_allowed_stands_in_the_error(tmp_path: Path, capsys: pytest.Capt
     file = tmp_path / "recorder.toml"
     file.write_text(GOOD.replace('camera = "simulated"', 'camera = "webcam"'))
     main(["status", "--config", str(file)])
-    assert "'simulated', 'v4l2' or 'picamera2'" in capsys.readouterr().err
+    assert "'simulated', 'v4l2', 'picamera2' or 'rtsp'" in capsys.readouterr().err
 
 
 def test_a_recorder_that_does_not_run_is_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,6 +89,21 @@ def test_verify_ends_in_2_where_there_is_nothing_to_judge(tmp_path: Path, capsys
     """Neither a missing trust file nor an empty folder is a verdict."""
     assert main(["verify", str(tmp_path), "--trust", str(tmp_path / "none")]) == 2
     assert "ER-2003" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["hazard", "maybe"], ["dock", "on", "off"], ["lamp", "on"], ["position"]])
+def test_driving_what_cannot_be_driven_so_is_a_wrong_use(tmp_path: Path, words: list[str]) -> None:
+    """A switch is on or off, and only parts that can be simulated have a name."""
+    file = tmp_path / "recorder.toml"
+    file.write_text(GOOD)
+    assert _code(["drive", *words, "--config", str(file)]) == 2
+
+
+def _code(arguments: list[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as end:  # argparse's own way out
+        return int(end.code or 0)
 
 
 def test_doctor_lists_every_error_and_finds_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
