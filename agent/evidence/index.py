@@ -146,7 +146,8 @@ class LedgerIndex:
         if not 0 <= seq < self.size:
             raise FormatError(f"there is no line {seq}")
         begin, end = self._offset(seq), self._offset(seq + 1)
-        line = os.pread(self._ledger, end - begin, begin) if 0 < end - begin <= jws.MAX_JWS_BYTES + 1 else b""
+        fits = 0 <= begin < end <= begin + jws.MAX_JWS_BYTES + 1
+        line = os.pread(self._ledger, end - begin, begin) if fits else b""
         if not line.endswith(b"\n") or line.count(b"\n") != 1:
             raise FormatError("the index is not of this ledger")
         return line[:-1]

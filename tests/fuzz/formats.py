@@ -207,6 +207,21 @@ def private_key(data: bytes) -> None:
     keys.load_signing_key(data)
 
 
+def root_certificate(data: bytes) -> None:
+    """What is to be signed of a root certificate, in a trust file."""
+    pem = "-----BEGIN CERTIFICATE-----\n" + encodebytes(_resigned(data)).decode() + "-----END CERTIFICATE-----\n"
+    found = TrustBundle.from_json(json.dumps(agency().trust(root_certificate=pem)).encode())
+    for read in (lambda: keys.read_crl(found.crl.encode(), found.root()), lambda: _read_own(found)):
+        try:
+            read()
+        except TrustError:
+            continue
+
+
+def _read_own(found: TrustBundle) -> None:
+    keys.read_identity(agency().certificate(DEVICE, agency().documents).public_bytes(Encoding.DER), found.root())
+
+
 def extract_manifest(data: bytes) -> None:
     load_shape(Extract, load_object(data))
 

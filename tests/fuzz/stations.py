@@ -112,7 +112,8 @@ def configuration(data: bytes) -> None:
 
 
 def configurations() -> list[bytes]:
-    return [path.read_bytes() for path in sorted(FIRMWARE.rglob("*.toml"))]
+    hostile = [b"a = " + b"[" * 3000, b"a = " + b"9" * 5000, b'[witness]\nlisten = "\\u0000:1"', b"\xff"]
+    return [path.read_bytes() for path in sorted(FIRMWARE.rglob("*.toml"))] + hostile
 
 
 def register(data: bytes) -> None:
@@ -193,4 +194,4 @@ def accepted_lists() -> list[bytes]:
 
 
 def staging_lists() -> list[bytes]:
-    return [b'{"size":5000,"form":"age","part_bytes":1024}\n0\n3\n4', b'{"size":5000,"form":"age","part_bytes":1024}\n']
+    return [b'{"size":5000,"form":"age","part_bytes":1024}\n0\n3\n4', b'{"size":5000,"form":"age","part_bytes":0}\n']

@@ -116,7 +116,9 @@ def test_a_line_of_100_mb_is_refused_unread(tmp_path: Path) -> None:
     assert total_bytes(path) == 100_000_000
 
 
-@pytest.mark.parametrize("payload", [b"[" * 60_000, b'{"a":' * 9_000, b"{" + b'"a":1,' * 5_000 + b'"a":1}', b"1" * 60_000])
+@pytest.mark.parametrize(
+    "payload", [b"[" * 60_000, b'{"a":' * 9_000, b"{" + b'"a":1,' * 5_000 + b'"a":1}', b"1" * 60_000]
+)
 def test_hostile_json_is_refused(tmp_path: Path, payload: bytes) -> None:
     """Deep, repeated, endless: malformed, at once."""
     from agent.evidence.encoding import b64url
