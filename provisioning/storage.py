@@ -81,8 +81,7 @@ class DurableStorage(Storage):
 def _checked(tables: dict[str, Any]) -> Tables:
     """Tables of numbered rows, as TinyDB takes for granted. Raises FormatError."""
     for table in tables.values():
-        if not isinstance(table, dict) or not all(
-            key.isdecimal() and isinstance(row, dict) for key, row in table.items()
-        ):
+        rows = table.items() if isinstance(table, dict) else [("", table)]
+        if not all(key.isdecimal() and isinstance(row, dict) for key, row in rows):
             raise FormatError("not tables of numbered rows")
     return tables
