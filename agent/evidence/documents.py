@@ -198,7 +198,7 @@ class TrustBundle:
         try:
             root = x509.load_pem_x509_certificate(self.root_certificate.encode())
             root.public_key(), root.subject  # both are taken apart only when they are asked for
-        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
             raise TrustError(f"the trust file's root certificate cannot be read: {error}") from error
         return root
 

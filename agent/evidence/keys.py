@@ -22,7 +22,7 @@ from agent.evidence.entries import Boot, Epoch
 
 IDENTITY_UNIT = "identity"
 """Organisational unit in an identity certificate's subject; TLS certificates carry another and cannot sign a boot."""
-_UNREADABLE: Final = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
+_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 """What the library raises for X.509 that cannot be read, or is of a kind that it does not know."""
 
 
@@ -45,7 +45,7 @@ def read_identity(der: bytes, root: x509.Certificate) -> Identity:
         certificate = x509.load_der_x509_certificate(der)
         certificate.verify_directly_issued_by(root)
         key, _ = certificate.public_key(), certificate.subject  # both are taken apart only when asked for
-    except (*_UNREADABLE, TypeError, InvalidSignature) as error:
+    except (*_UNREADABLE, InvalidSignature) as error:
         raise TrustError(f"the identity certificate was not issued by this agency: {error}") from error
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise TrustError("an identity certificate must hold an Ed25519 key")
@@ -62,7 +62,7 @@ def read_crl(pem: bytes, root: x509.Certificate) -> x509.CertificateRevocationLi
         listed = x509.load_pem_x509_crl(pem)
         signed = listed.is_signature_valid(root.public_key())  # type: ignore[arg-type]  # a root's key can sign a list
         issued = listed.issuer == root.subject
-    except (*_UNREADABLE, TypeError, InvalidSignature) as error:
+    except (*_UNREADABLE, InvalidSignature) as error:
         raise TrustError(f"the revocation list cannot be read: {error}") from error
     if not signed or not issued:
         raise TrustError("the revocation list is not signed by the agency's root")

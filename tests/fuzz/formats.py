@@ -10,7 +10,6 @@ from typing import Any
 
 import pyrage
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.custody import wire
@@ -27,6 +26,7 @@ from agent.evidence.receipts import Receipt, read_receipt
 from agent.evidence.shapes import dump_shape, load_shape
 from agent.evidence.verification.objects import judge_content
 from tests.samples import PERMITTED, RECORDING
+from tests.vectors import der
 from tests.vectors.agency import DEVICE, agency
 from tests.vectors.primitives import header_of, public, signer, token
 
@@ -150,23 +150,15 @@ def content(data: bytes) -> None:
             continue
 
 
-def _der(tag: int, *content: bytes) -> bytes:
-    body = b"".join(content)
-    size = len(body).to_bytes(-(-len(body).bit_length() // 8) or 1, "big")
-    return bytes([tag]) + (size if len(body) < 128 else bytes([0x80 | len(size)]) + size) + body
-
-
 def _resigned(data: bytes) -> bytes:
     """What is to be signed of a certificate or list, under the agency's signature."""
-    key: Ed25519PrivateKey = agency().root_key
-    algorithm = _der(0x30, _der(0x06, b"\x2b\x65\x70"))
-    return _der(0x30, data, algorithm, _der(0x03, b"\0" + key.sign(data)))
+    return der.signed(data, agency().root_key)
 
 
 def certificate(data: bytes) -> None:
-    for der in (data, _resigned(data)):
+    for encoded in (data, _resigned(data)):
         try:
-            keys.read_identity(der, root())
+            keys.read_identity(encoded, root())
         except TrustError:
             continue
 
