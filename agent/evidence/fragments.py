@@ -12,6 +12,8 @@ from typing import Final
 from agent.errors import FormatError
 
 MAX_BOX_BYTES: Final = 256 * 1024 * 1024
+_LARGE: Final = b"\0\0\0\1"
+"""As a size: the size proper follows in 8 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,24 @@ def _read_trun(trun: bytes, default_duration: int) -> tuple[int, int]:
     return count, sum(_u32(trun, first + index * stride) for index in range(count))
 
 
+def _joined(first: TrackRun, more: TrackRun) -> TrackRun:
+    return TrackRun(first.start, first.duration + more.duration, first.samples + more.samples)
+
+
+def check_segment(data: bytes) -> None:
+    """Raises FormatError unless these are the boxes of one segment, in their order, and nothing else."""
+    kinds = [kind for kind, _ in boxes(data)]
+    if kinds != [b"ftyp", b"moov", *[b"moof", b"mdat"] * (len(kinds) // 2 - 1)]:
+        raise FormatError("a segment is ftyp, moov, and then whole fragments")
+
+
 class FragmentReader:
     """Push parser: takes the muxer's bytes as they come, gives the initialisation part once and each whole fragment."""
 
     def __init__(self) -> None:
         self.init = b""
+        self._parts: list[bytes] = []
+        """The boxes of the initialisation part."""
         self._tracks: dict[int, tuple[str, int]] = {}
         self._buffer = bytearray()
         self._moof = b""
@@ -138,7 +153,7 @@ class FragmentReader:
         return len(self._buffer) + len(self._moof)
 
     def _next_box(self) -> tuple[bytes, bytes] | None:
-        if len(self._buffer) < 16:
+        if len(self._buffer) < (16 if self._buffer[:4] == _LARGE else 8):
             return None
         size, kind, _ = _box_header(self._buffer, 0)
         if len(self._buffer) < size:
@@ -154,13 +169,18 @@ class FragmentReader:
             self._moof = whole
         elif kind in (b"ftyp", b"moov"):
             # Plain concatenation of segments repeats the same initialisation part; another one would be another film.
-            if self._tracks and whole not in self.init:
-                raise FormatError("a second, different initialisation part")
-            self.init += b"" if self._tracks else whole
-            if kind == b"moov" and not self._tracks:
-                self._tracks = read_tracks(self.init)
+            if whole not in self._parts:
+                self._begin(kind, whole)
         elif kind not in (b"mfra", b"free", b"styp"):
             raise FormatError(f"box {kind!r} has no place in a segment")
+
+    def _begin(self, kind: bytes, whole: bytes) -> None:
+        if self._tracks or (kind == b"ftyp" and self._parts):
+            raise FormatError("a second, different initialisation part")
+        self._parts.append(whole)
+        self.init += whole
+        if kind == b"moov":
+            self._tracks = read_tracks(self.init)
 
     def _fragment(self, mdat: bytes) -> Fragment:
         if not self._moof or not self._tracks:
@@ -172,7 +192,7 @@ class FragmentReader:
                 if track not in self._tracks:
                     raise FormatError("samples of a track that does not exist")
                 handler, scale = self._tracks[track]
-                runs[handler] = (run, scale)
+                runs[handler] = (_joined(runs[handler][0], run) if handler in runs else run, scale)
         data, self._moof = self._moof + mdat, b""
         run, scale = runs.get("vide") or runs.get("soun") or (TrackRun(0, 0, 0), 1)
         frames = runs["vide"][0].samples if "vide" in runs else 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from nacl.signing import SigningKey
@@ -22,8 +22,8 @@ from agent.evidence.entries import Boot, Epoch
 
 IDENTITY_UNIT = "identity"
 """Organisational unit in an identity certificate's subject; TLS certificates carry another and cannot sign a boot."""
-_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
-"""What the library raises for X.509 that cannot be read, or is of a kind that it does not know."""
+_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, InternalError, x509.InvalidVersion)
+"""What the library raises for X.509 and keys that cannot be read, or are of a kind that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def load_signing_key(pem: bytes) -> SigningKey:
     """Reads an Ed25519 private key (PEM, PKCS #8, no passphrase); raises TrustError."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise TrustError(f"the private key cannot be read: {error}") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise TrustError("an Ed25519 private key is expected")

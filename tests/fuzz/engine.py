@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import atheris
 import structlog
 
 from tests.fuzz.mutation import json_mutator
+from tests.fuzz.scratch import scratch
 
 if TYPE_CHECKING:
     from tests.fuzz.targets import Target
@@ -70,6 +72,7 @@ def run(target: Target, budget: Budget, out: Path) -> Outcome:
     seeds.mkdir()
     for number, seed in enumerate(target.seeds()):
         (seeds / f"{number:03d}").write_bytes(seed)
+    scratch()  # before there is a child: this process removes it
     child = multiprocessing.get_context("fork").Process(target=_fuzz, args=(target, budget, place))
     child.start()
     child.join(budget.seconds + GRACE_SECONDS)
@@ -85,6 +88,7 @@ def _fuzz(target: Target, budget: Budget, place: Path) -> None:
     log = os.open(place / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    tempfile.tempdir = str(scratch())
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     words = [
         *("fuzz", f"-max_total_time={budget.seconds}", f"-max_len={target.max_bytes}", f"-artifact_prefix={place}/"),

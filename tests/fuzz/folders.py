@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -24,6 +22,7 @@ from agent.evidence.verification.verifier import Question, verify
 from agent.rules.conduct import ConductJudge
 from tests.fuzz import parts, seeds
 from tests.fuzz.formats import identity, trust
+from tests.fuzz.scratch import clean, scratch
 from tests.vectors.agency import DEVICE, WITNESS, agency
 from tests.vectors.device import Device
 from tests.vectors.primitives import b64url, cosignature, public
@@ -32,26 +31,6 @@ FILES = ("ledger.jws", "checkpoint", "cosigned")
 EXTRACT_FILES = ("lines.jws", "proofs", "cosigned", EXTRACT_FILE)
 INDEX_FILES = ("offsets", "tree", "recordings")
 _MAX_SECONDS = 2**64 - 1
-
-
-@cache
-def scratch() -> Path:
-    """A folder of this process, in memory where there is such a place; removed when the next process begins."""
-    base = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
-    for old in base.glob("er-fuzz-*"):
-        if not Path(f"/proc/{old.name.rpartition('-')[2]}").exists():
-            shutil.rmtree(old, ignore_errors=True)
-    made = base / f"er-fuzz-{os.getpid()}"
-    made.mkdir(exist_ok=True)
-    tempfile.tempdir = str(made)
-    return made
-
-
-def clean(name: str) -> Path:
-    place = scratch() / name
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    return place
 
 
 @cache

@@ -22,8 +22,8 @@ from agent.witness.protocol import dump_checkpoint
 from agent.witness.trusts import Trusts
 from provisioning.storage import DurableStorage
 from provisioning.view import View, problems
-from tests.fuzz.folders import clean, scratch
 from tests.fuzz.formats import trust
+from tests.fuzz.scratch import clean, written
 from tests.vectors.agency import DEVICE, agency
 from tests.vectors.device import Device
 from tests.vectors.primitives import compact, root_of
@@ -71,12 +71,6 @@ def key_requests() -> list[bytes]:
     return [b"".join(line + b"\n" for line in named), named[0] + b"\n"]
 
 
-def _written(name: str, data: bytes) -> Path:
-    path = scratch() / name
-    path.write_bytes(data)
-    return path
-
-
 def witness_memory(data: bytes) -> None:
     place = clean("memory")
     (place / f"{agency().name}.{DEVICE}.json").write_bytes(data)
@@ -103,7 +97,7 @@ def alarms() -> list[bytes]:
 
 
 def configuration(data: bytes) -> None:
-    path = _written("fuzz.toml", data)
+    path = written("fuzz.toml", data)
     for kind in (config.RecorderConfig, config.DockConfig, config.WitnessConfig):
         try:
             config.load(path, kind)
@@ -118,7 +112,7 @@ def configurations() -> list[bytes]:
 
 def register(data: bytes) -> None:
     """The administrator's register: every row of every table, and the rules over all of it."""
-    list(problems(View(DurableStorage(_written("register-of-agency.json", data)))))
+    list(problems(View(DurableStorage(written("register-of-agency.json", data)))))
 
 
 def registers() -> list[bytes]:
@@ -157,14 +151,14 @@ def accepted(data: bytes) -> None:
 
 def staging(data: bytes) -> None:
     """The list of an object's parts, as a crash may leave it."""
-    path = _written("staged", b"")
+    path = written("staged", b"")
     path.with_name("staged.parts").write_bytes(data)
     found = Staging.resume(path, ObjectRef("a" * 64, 5000, "age"))
     found.close()
 
 
 def assignment(data: bytes) -> None:
-    load_assignment(_written("assignment.json", data))
+    load_assignment(written("assignment.json", data))
 
 
 def assignments() -> list[bytes]:
@@ -186,7 +180,7 @@ def control(data: bytes) -> None:
 
 
 def identity_file(data: bytes) -> None:
-    read_identity_file(_written("identity", data))
+    read_identity_file(written("identity", data))
 
 
 def accepted_lists() -> list[bytes]:

@@ -17,7 +17,7 @@ from agent.evidence.documents import Particulars, Remark, Telemetry
 from agent.evidence.encoding import load_object
 from agent.evidence.entries import Entry, ObjectRef, Open, Photo, Restricted, Segment, TelemetryEntry, entry_objects
 from agent.evidence.folder import EvidenceFolder, object_files, object_name, open_object
-from agent.evidence.fragments import FragmentReader
+from agent.evidence.fragments import FragmentReader, check_segment
 from agent.evidence.sealing import HEADER_LIMIT, stanza_types
 from agent.evidence.shapes import load_shape
 from agent.evidence.verification.case import Case, Conduct, Progress, at
@@ -161,10 +161,11 @@ def _hash_matches(folder: EvidenceFolder, ref: ObjectRef, progress: Progress) ->
     file = open_object(folder, ref)
     if file is None:
         return None
-    digest, start, block = hashlib.sha256(), b"", bytearray(_BLOCK)
+    digest, start = hashlib.sha256(), b""
     with file:
         if os.fstat(file.fileno()).st_size != ref.size:
             return None
+        block = bytearray(min(_BLOCK, max(1, ref.size)))
         try:
             while count := file.readinto(block):
                 part = memoryview(block)[:count]
@@ -220,10 +221,8 @@ def judge_content(plain: bytes, entry: Entry) -> Particulars | None:
 
 
 def _judge_film(plain: bytes, body: Segment) -> None:
-    reader = FragmentReader()
-    fragments = reader.feed(plain)
-    if reader.leftover:
-        raise FormatError("the film does not end with a whole fragment")
+    check_segment(plain)
+    fragments = FragmentReader().feed(plain)
     frames = sum(one.frames for one in fragments)
     if frames != body.frames:
         raise FormatError(f"the film has {frames} frames, its entry says {body.frames}")
