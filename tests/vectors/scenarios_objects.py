@@ -256,6 +256,13 @@ def before_fragments(plain: bytes, box: bytes) -> bytes:
     return plain[:at] + box + plain[at:]
 
 
+def twice_timed(plain: bytes) -> bytes:
+    """A fragment more, without samples, whose ``traf`` has two ``tfdt``."""
+    head = film.full("tfhd", 0, 0x020000, (1).to_bytes(4, "big"))
+    times = film.full("tfdt", 1, 0, bytes(8)) + film.full("tfdt", 1, 0, bytes(8))
+    return plain + film.box("moof", film.full("mfhd", 0, 0, bytes(4)), film.box("traf", head, times)) + film.box("mdat")
+
+
 def run_in_two(plain: bytes) -> bytes:
     """The first fragment's video samples, told in two parts: all of them, and then none."""
     at = plain.index(b"moof") - 4
@@ -337,6 +344,18 @@ content(
     "content-film-beginning-again",
     "The film's beginning stands once more at its end.",
     piece(lambda d, r, plain: plain + plain[: plain.index(b"moof") - 4]),
+)
+content(
+    "content-film-fragment-of-no-track",
+    "A last fragment has neither pictures nor sound.",
+    piece(
+        lambda d, r, plain: plain + film.box("moof", film.full("mfhd", 0, 0, bytes(4))) + film.box("mdat"),
+    ),
+)
+content(
+    "content-film-two-tables-of-time",
+    "A fragment says twice when it begins.",
+    piece(lambda d, r, plain: twice_timed(plain)),
 )
 content("content-photo", "The photo is no JPEG.", shot(b"\x89PNG"))
 content("content-photo-empty", "The photo is empty.", shot(b""))
