@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 Mutate = Callable[[bytes, int, int], bytes]
@@ -34,15 +35,15 @@ def _change(value: Any, dice: random.Random) -> Any:
     parent, key = _at(value, path[:-1]), path[-1]
     match dice.randrange(6):
         case 0:
-            parent[key] = dice.choice(ODD)
+            parent[key] = deepcopy(dice.choice(ODD))
         case 1:
-            parent[key] = json.loads(json.dumps(_at(value, dice.choice(places))))
+            parent[key] = deepcopy(_at(value, dice.choice(places)))
         case 2:
             del parent[key]
         case 3 if isinstance(parent[key], int):
             parent[key] += dice.choice((-1, 1, 1000, -1000, 1_000_000, -1_000_000, 10**9, -(10**9)))
         case 4 if isinstance(parent, list):
-            parent.insert(dice.randrange(len(parent) + 1), parent[key])
+            parent.insert(dice.randrange(len(parent) + 1), deepcopy(parent[key]))
         case 5 if isinstance(parent, list):
             parent.append(parent.pop(key))
         case _:

@@ -68,6 +68,9 @@ def test_mutated_json_is_json_and_another() -> None:
     assert len(changed) > 50 and b"handed on" in changed
     assert all(json.loads(one) is not None for one in changed - {b"handed on"})
     assert mutate(b"{", 4096, 1) == b"handed on"
+    grown = seed
+    for number in range(300):
+        grown = mutate(grown, 1 << 20, number) if len(grown) < 50_000 and grown != b"handed on" else seed
 
 
 @needs_atheris
