@@ -126,7 +126,8 @@ def judged_seeds() -> list[bytes]:
         except (ValueError, TypeError, KeyError, RecursionError):
             continue
         if all(one["type"] in BODIES for one in shown) and len(shown) < 60:
-            found.append(json.dumps({"entries": shown, "seconds": 1_800_000_100}).encode())
+            seconds = (1_800_000_100, 0, 2**63 - 1, 2**63)[len(found) % 4]
+            found.append(json.dumps({"entries": shown, "seconds": seconds}).encode())
     return seeds.some(found)
 
 
