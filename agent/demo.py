@@ -382,9 +382,7 @@ def _show_findings(stage: Stage, path: Path, code: str) -> None:
     output = stage.run("agent", "verify", path, *_judging(stage), "--json", expect=1, quiet=True)
     findings = json.loads(output)["findings"]
     for finding in findings:
-        print(
-            f"    ✗ {finding['code']} [{finding['axis']}] {finding['where']}: {finding['zh']}。 {finding['en']} {finding['detail']}"
-        )
+        print(f"    ✗ {finding['code']} [{finding['axis']}] {finding['where']}: {finding['zh']}。 {finding['en']} {finding['detail']}")
     if code not in {finding["code"] for finding in findings}:
         raise DemoFailedError(f"{code} was not found")
 

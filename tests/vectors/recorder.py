@@ -47,7 +47,9 @@ class Recorder(Device):
         super().__init__(*arguments, **how)
         self.recordings: dict[str, Recording] = {}
 
-    def recording(self, name: str, kind: str = "video", *, sound: bool = False, matter: str | None = None) -> Recording:
+    def recording(
+        self, name: str, kind: str = "video", *, sound: bool = False, matter: str | None = None
+    ) -> Recording:
         filmed = {"codec": "h264", "width": 16, "height": 16, "frames_per_second": FPS}
         spoken = {"codec": "aac", "sample_rate": SOUND_RATE, "channels": 1}
         r = Recording(

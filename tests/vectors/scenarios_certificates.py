@@ -33,59 +33,16 @@ def shows(name: str, about: str, certificate: Callable[[Recorder], x509.Certific
     scenario(name, about)(build)
 
 
-shows(
-    "certificate-of-other-agency",
-    "A certificate that another agency's root issued.",
-    lambda d: OTHER.certificate(DEVICE, d.identity),
-)
-shows(
-    "certificate-of-other-root",
-    "A certificate in this agency's name, signed by another root.",
-    lambda d: d.agency.certificate(DEVICE, d.identity, signed_by=OTHER.root_key),
-)
-shows(
-    "certificate-of-other-issuer",
-    "A certificate that this root signed in another issuer's name.",
-    lambda d: d.agency.certificate(DEVICE, d.identity, issuer=OTHER.root.subject),
-)
+shows("certificate-of-other-agency", "A certificate that another agency's root issued.", lambda d: OTHER.certificate(DEVICE, d.identity))
+shows("certificate-of-other-root", "A certificate in this agency's name, signed by another root.", lambda d: d.agency.certificate(DEVICE, d.identity, signed_by=OTHER.root_key))
+shows("certificate-of-other-issuer", "A certificate that this root signed in another issuer's name.", lambda d: d.agency.certificate(DEVICE, d.identity, issuer=OTHER.root.subject))
 shows("certificate-for-tls", "A certificate for TLS.", lambda d: d.agency.certificate(DEVICE, d.identity, "tls"))
-shows(
-    "certificate-of-other-device",
-    "A certificate of another device.",
-    lambda d: d.agency.certificate(SECOND, d.identity),
-)
-shows(
-    "certificate-of-other-organisation",
-    "A certificate whose organisation is another agency's id.",
-    lambda d: d.agency.certificate(DEVICE, d.identity, organisation="other-agency"),
-)
-shows(
-    "certificate-two-names",
-    "A certificate with two common names.",
-    lambda d: d.agency.certificate(DEVICE, d.identity, more=((x509.NameOID.COMMON_NAME, SECOND),)),
-)
-shows(
-    "certificate-two-units",
-    "A certificate with two units.",
-    lambda d: d.agency.certificate(DEVICE, d.identity, more=((x509.NameOID.ORGANIZATIONAL_UNIT_NAME, "tls"),)),
-)
-shows(
-    "certificate-other-algorithm",
-    "A certificate for a key of another curve.",
-    lambda d: d.agency.certificate(
-        DEVICE,
-        ec.derive_private_key(
-            int.from_bytes(Dice("a key of another curve").bytes(31), "big"), ec.SECP256R1()
-        ).public_key(),
-    ),
-)
-shows(
-    "certificate-self-signed",
-    "A certificate that the device issued itself, in the root's name.",
-    lambda d: d.agency.certificate(
-        DEVICE, d.identity, signed_by=Ed25519PrivateKey.from_private_bytes(bytes(d.identity))
-    ),
-)
+shows("certificate-of-other-device", "A certificate of another device.", lambda d: d.agency.certificate(SECOND, d.identity))
+shows("certificate-of-other-organisation", "A certificate whose organisation is another agency's id.", lambda d: d.agency.certificate(DEVICE, d.identity, organisation="other-agency"))
+shows("certificate-two-names", "A certificate with two common names.", lambda d: d.agency.certificate(DEVICE, d.identity, more=((x509.NameOID.COMMON_NAME, SECOND),)))
+shows("certificate-two-units", "A certificate with two units.", lambda d: d.agency.certificate(DEVICE, d.identity, more=((x509.NameOID.ORGANIZATIONAL_UNIT_NAME, "tls"),)))
+shows("certificate-other-algorithm", "A certificate for a key of another curve.", lambda d: d.agency.certificate(DEVICE, ec.derive_private_key(int.from_bytes(Dice("a key of another curve").bytes(31), "big"), ec.SECP256R1()).public_key()))
+shows("certificate-self-signed", "A certificate that the device issued itself, in the root's name.", lambda d: d.agency.certificate(DEVICE, d.identity, signed_by=Ed25519PrivateKey.from_private_bytes(bytes(d.identity))))
 shows("certificate-is-the-root", "The root's own certificate.", lambda d: d.agency.root)
 
 
@@ -179,10 +136,7 @@ def certificate_not_yet_valid(b: Bundle) -> None:
     b.expect("CERTIFICATE_EXPIRED", 0)
 
 
-@scenario(
-    "certificate-expired-by-witness",
-    "By its own clock the device started in time; the first witness of it came after the certificate's end.",
-)
+@scenario("certificate-expired-by-witness", "By its own clock the device started in time; the first witness of it came after the certificate's end.")
 def certificate_expired_by_witness(b: Bundle) -> None:
     def begun(d: Recorder) -> None:
         valid(d, end_us=START_US + 15_000_000)
@@ -192,10 +146,7 @@ def certificate_expired_by_witness(b: Bundle) -> None:
     b.expect("CERTIFICATE_EXPIRED", 0)
 
 
-@scenario(
-    "certificate-expired-clock-set-back",
-    "The clock was set back a year to start in time; the witness is not deceived, and the times differ.",
-)
+@scenario("certificate-expired-clock-set-back", "The clock was set back a year to start in time; the witness is not deceived, and the times differ.")
 def certificate_expired_clock_set_back(b: Bundle) -> None:
     def begun(d: Recorder) -> None:
         valid(d, end_us=START_US - HOUR_US, begin_us=START_US - 730 * DAY_US)
@@ -239,10 +190,7 @@ def certificate_revoked(b: Bundle) -> None:
     b.expect("CERTIFICATE_REVOKED", 0)
 
 
-@scenario(
-    "good-revoked-after-witness",
-    "The certificate was revoked after a witness had seen everything: what was seen before stands.",
-)
+@scenario("good-revoked-after-witness", "The certificate was revoked after a witness had seen everything: what was seen before stands.")
 def good_revoked_after_witness(b: Bundle) -> None:
     d = small(b)
     revoked(b, d.true_us + HOUR_US)
@@ -254,10 +202,7 @@ def good_revoked_another(b: Bundle) -> None:
     b.trust["crl"] = b.agency.crl([(4711, START_US - HOUR_US)])
 
 
-@scenario(
-    "certificate-revoked-before-witness",
-    "By its own clock the device started before the revocation; no witness saw it so early.",
-)
+@scenario("certificate-revoked-before-witness", "By its own clock the device started before the revocation; no witness saw it so early.")
 def certificate_revoked_before_witness(b: Bundle) -> None:
     d = brief(b, lambda d: d.record("first"))
     d.files["cosigned"] = d.note(seconds=(d.true_us + HOUR_US) // 1_000_000).encode()
@@ -274,18 +219,14 @@ def certificate_revoked_unwitnessed(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "good-revoked-after-receipt", "Revoked before the note's time, but after a dock's receipt that covers the start."
-)
+@scenario("good-revoked-after-receipt", "Revoked before the note's time, but after a dock's receipt that covers the start.")
 def good_revoked_after_receipt(b: Bundle) -> None:
     d = small(b)
     d.files["cosigned"] = d.note(seconds=(d.true_us + HOUR_US) // 1_000_000).encode()
     revoked(b, d.true_us + HOUR_US // 2)
 
 
-@scenario(
-    "good-revoked-after-given-note", "Revoked before the folder's note, but after an older one that a witness kept."
-)
+@scenario("good-revoked-after-given-note", "Revoked before the folder's note, but after an older one that a witness kept.")
 def good_revoked_after_given_note(b: Bundle) -> None:
     d = brief(b, lambda d: d.record("first"))
     b.notes = [d.note(3, own=False, by=(WITNESS,))]
@@ -293,10 +234,7 @@ def good_revoked_after_given_note(b: Bundle) -> None:
     revoked(b, d.true_us + HOUR_US // 2)
 
 
-@scenario(
-    "certificate-revoked-for-later-boot",
-    "Of two starts with one certificate, a witness saw only the first before the revocation.",
-)
+@scenario("certificate-revoked-for-later-boot", "Of two starts with one certificate, a witness saw only the first before the revocation.")
 def certificate_revoked_for_later_boot(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         d.record("first")
@@ -323,20 +261,10 @@ def bad_list(b: Bundle, **how: Any) -> str:
     return b.agency.crl([(certificate_of(b).serial_number, START_US - HOUR_US)], **how)
 
 
-listed(
-    "revocation-list-forged",
-    "The list revokes the certificate, but another root's key signed it: nothing is revoked.",
-    lambda b: bad_list(b, signed_by=OTHER.root_key),
-)
+listed("revocation-list-forged", "The list revokes the certificate, but another root's key signed it: nothing is revoked.", lambda b: bad_list(b, signed_by=OTHER.root_key))
 listed("revocation-list-of-other-agency", "The list is another agency's.", lambda b: OTHER.crl())
-listed(
-    "revocation-list-of-other-issuer",
-    "The list is in another issuer's name, signed by this root.",
-    lambda b: bad_list(b, issuer=OTHER.root.subject),
-)
-listed(
-    "revocation-list-garbage", "The list is none.", lambda b: "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
-)
+listed("revocation-list-of-other-issuer", "The list is in another issuer's name, signed by this root.", lambda b: bad_list(b, issuer=OTHER.root.subject))
+listed("revocation-list-garbage", "The list is none.", lambda b: "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
 listed("revocation-list-empty", "There is no list.", lambda b: "")
 listed(
     "revocation-list-issuer-malformed",

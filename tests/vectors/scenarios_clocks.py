@@ -132,52 +132,27 @@ def was_without_source(b: Bundle, d: Recorder) -> None:
 
 
 clocked("clock-set-back", "The clock is set back an hour, and nobody entered that.", set_back)
-clocked(
-    "clock-set-forward",
-    "The clock is set forward an hour, and nobody entered that; the witness knows better.",
-    set_forward,
-)
-clocked(
-    "clock-set-back-and-forward", "The clock is set back a day for one recording, and put right again.", forth_and_back
-)
+clocked("clock-set-forward", "The clock is set forward an hour, and nobody entered that; the witness knows better.", set_forward)
+clocked("clock-set-back-and-forward", "The clock is set back a day for one recording, and put right again.", forth_and_back)
 clocked("good-clock-at-limit", "The clock moves by exactly a step, both ways.", at_the_limit)
 clocked("clock-over-limit", "The clock moves by a microsecond more than a step, both ways.", over_the_limit)
 clocked("clock-stepped", "The clock stepped forward and back, and was entered so.", stepped)
-clocked(
-    "clock-stepped-at-limit",
-    "Clock entries of exactly a step, and of a microsecond more, both ways.",
-    stepped_at_the_limit,
-)
+clocked("clock-stepped-at-limit", "Clock entries of exactly a step, and of a microsecond more, both ways.", stepped_at_the_limit)
 clocked("clock-step-understated", "A clock entry says no step, and the clock stepped.", said_less)
 clocked("clock-step-entered-late", "The step is entered a line too late.", entered_one_line_late)
 clocked("clock-monotonic-back", "The monotonic clock went back within a run; the wall clock went on.", monotonic_back)
 clocked("clock-monotonic-back-little", "Both clocks went back by a microsecond.", monotonic_back_little)
 clocked("good-clock-still", "Two lines of the same moment.", both_stood_still)
 clocked("clock-behind", "After a restart the clock is an hour behind.", restarted_behind)
-clocked(
-    "clock-behind-at-limit",
-    "After a restart the clock is behind by exactly a step, and then by a microsecond more.",
-    restarted_behind_at_the_limit,
-)
-clocked(
-    "good-clock-behind-without-source",
-    "After a restart the clock is an hour behind, and says that nothing vouches for it.",
-    restarted_behind_without_source,
-)
-clocked(
-    "good-clock-behind-was-without-source",
-    "Before a restart nothing vouched for the clock, which was ahead.",
-    was_without_source,
-)
+clocked("clock-behind-at-limit", "After a restart the clock is behind by exactly a step, and then by a microsecond more.", restarted_behind_at_the_limit)
+clocked("good-clock-behind-without-source", "After a restart the clock is an hour behind, and says that nothing vouches for it.", restarted_behind_without_source)
+clocked("good-clock-behind-was-without-source", "Before a restart nothing vouched for the clock, which was ahead.", was_without_source)
 
 
 # Against witnesses
 
 
-@scenario(
-    "time-after-witness",
-    "The device's clock is an hour ahead from the first line on: it claims to have recorded later than a witness saw it.",
-)
+@scenario("time-after-witness", "The device's clock is an hour ahead from the first line on: it claims to have recorded later than a witness saw it.")
 def time_after_witness(b: Bundle) -> None:
     def begun(d: Recorder) -> None:
         d.offset_us = HOUR_US
@@ -204,27 +179,18 @@ def good_time_after_witness_at_limit(b: Bundle) -> None:
     last_line(b, 120_000_000)
 
 
-@scenario(
-    "time-after-witness-over-limit",
-    "The last line is 121 seconds later than the witness's time, the ones before it less.",
-)
+@scenario("time-after-witness-over-limit", "The last line is 121 seconds later than the witness's time, the ones before it less.")
 def time_after_witness_over_limit(b: Bundle) -> None:
     b.expect("TIME_AFTER_WITNESS", last_line(b, 121_000_000))
 
 
-@scenario(
-    "time-after-largest-note-only",
-    "Only the largest witnessed note counts: a smaller one's time is not held against the lines.",
-)
+@scenario("time-after-largest-note-only", "Only the largest witnessed note counts: a smaller one's time is not held against the lines.")
 def time_after_largest_note_only(b: Bundle) -> None:
     d = brief(b, lambda d: d.record("first"))
     b.notes = [d.note(6, own=False, by=(WITNESS,), seconds=(d.true_us - HOUR_US) // 1_000_000)]
 
 
-@scenario(
-    "time-after-earliest-cosignature",
-    "Two witnesses cosigned the note, one of them an hour before: a note's time is its earliest.",
-)
+@scenario("time-after-earliest-cosignature", "Two witnesses cosigned the note, one of them an hour before: a note's time is its earliest.")
 def time_after_earliest_cosignature(b: Bundle) -> None:
     d = brief(b, lambda d: d.record("first"))
     early = d.note(own=False, by=(DOCK,), seconds=(d.true_us - HOUR_US) // 1_000_000).split("\n\n")[1]
@@ -243,10 +209,7 @@ def good_lines_after_note(b: Bundle) -> None:
     d.files["cosigned"] = d.files.pop("kept")
 
 
-@scenario(
-    "time-before-receipt",
-    "The device's clock is an hour behind from the first line on; the dock's receipt is later than the lines after it.",
-)
+@scenario("time-before-receipt", "The device's clock is an hour behind from the first line on; the dock's receipt is later than the lines after it.")
 def time_before_receipt(b: Bundle) -> None:
     def begun(d: Recorder) -> None:
         d.offset_us = -HOUR_US
@@ -263,10 +226,7 @@ def time_before_receipt(b: Bundle) -> None:
     brief(b, change, begun=begun)
 
 
-@scenario(
-    "time-before-witnessed",
-    "The device's clock is an hour behind; a cosignature that came back is later than the lines after it.",
-)
+@scenario("time-before-witnessed", "The device's clock is an hour behind; a cosignature that came back is later than the lines after it.")
 def time_before_witnessed(b: Bundle) -> None:
     def begun(d: Recorder) -> None:
         d.offset_us = -HOUR_US
@@ -280,10 +240,7 @@ def time_before_witnessed(b: Bundle) -> None:
     brief(b, change, begun=begun)
 
 
-@scenario(
-    "time-before-receipt-at-limit",
-    "A line is exactly 120 seconds before the receipt before it, and after a restart a microsecond more.",
-)
+@scenario("time-before-receipt-at-limit", "A line is exactly 120 seconds before the receipt before it, and after a restart a microsecond more.")
 def time_before_receipt_at_limit(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         d.record("first")

@@ -41,13 +41,7 @@ def formed(name: str, about: str, kind: str, found: bool = True, **opened: Any) 
 
 
 formed("format-video-without-film", "A film without a format of film.", "video", video=None)
-formed(
-    "format-fixed-without-film",
-    "A fixed camera's recording without a format of film.",
-    "fixed",
-    video=None,
-    sound=SOUND,
-)
+formed("format-fixed-without-film", "A fixed camera's recording without a format of film.", "fixed", video=None, sound=SOUND)
 formed("format-audio-with-film", "Sound alone, with a format of film.", "audio", video=FILM)
 formed("format-audio-without-sound", "Sound alone, without a format of sound.", "audio", sound=None)
 
@@ -222,10 +216,7 @@ def two_officers_at_once(b: Bundle) -> None:
     pair(b, 1_000_000, "officer-second")
 
 
-@scenario(
-    "officer-two-devices-unfinished",
-    "One officer recorded with two devices, and one recording has no end: nothing is known of how long it was.",
-)
+@scenario("officer-two-devices-unfinished", "One officer recorded with two devices, and one recording has no end: nothing is known of how long it was.")
 def officer_two_devices_unfinished(b: Bundle) -> None:
     pair(b, 1_000_000, closed=False)
 

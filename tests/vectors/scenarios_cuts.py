@@ -22,9 +22,7 @@ def cut_last_line(b: Bundle) -> None:
     shorter(b, d)
 
 
-@scenario(
-    "cut-inside-recording", "The ledger is cut inside a recording: it has no end, and files stay that nothing names."
-)
+@scenario("cut-inside-recording", "The ledger is cut inside a recording: it has no end, and files stay that nothing names.")
 def cut_inside_recording(b: Bundle) -> None:
     d = small(b)
     r = d.recordings["second"]
@@ -47,10 +45,7 @@ def cut_to_boot(b: Bundle) -> None:
     shorter(b, d)
 
 
-@scenario(
-    "cut-with-notes-removed",
-    "The newest recording is removed whole, and the notes with it; a witness kept one, and it is given.",
-)
+@scenario("cut-with-notes-removed", "The newest recording is removed whole, and the notes with it; a witness kept one, and it is given.")
 def cut_with_notes_removed(b: Bundle) -> None:
     d = small(b)
     b.notes = [d.note(own=False)]
@@ -60,10 +55,7 @@ def cut_with_notes_removed(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "cut-unnoticed",
-    "The newest lines, which no witness saw, are removed with the checkpoint: only that they are not witnessed could have shown.",
-)
+@scenario("cut-unnoticed", "The newest lines, which no witness saw, are removed with the checkpoint: only that they are not witnessed could have shown.")
 def cut_unnoticed(b: Bundle) -> None:
     d = small(b)
     del d.files["checkpoint"]

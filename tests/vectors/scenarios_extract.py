@@ -46,10 +46,7 @@ def good_extract_open_end(b: Bundle) -> None:
     place(b, Extract.of(d, "first"))
 
 
-@scenario(
-    "good-extract-recovered",
-    "The power went in the recording: the span holds the next start, and ends with the epoch after the close.",
-)
+@scenario("good-extract-recovered", "The power went in the recording: the span holds the next start, and ends with the epoch after the close.")
 def good_extract_recovered(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.begin()
@@ -60,9 +57,7 @@ def good_extract_recovered(b: Bundle) -> None:
     b.expect("GAP", extract.r.at["gap"][0])
 
 
-@scenario(
-    "good-extract-ended-by-boot", "The recording's close was the last line of a run: the span ends with the next start."
-)
+@scenario("good-extract-ended-by-boot", "The recording's close was the last line of a run: the span ends with the next start.")
 def good_extract_ended_by_boot(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.begin()
@@ -80,11 +75,6 @@ def good_extract_ended_by_boot(b: Bundle) -> None:
 @scenario("good-extract-beside", "Files that are no part of an extract lie in its folder.")
 def good_extract_beside(b: Bundle) -> None:
     def beside(files: Files) -> None:
-        files |= {
-            "readme": b"not evidence\n",
-            "checkpoint": b"not asked for\n",
-            "objects/.hidden": b"",
-            "ledger.jws": b"not asked for\n",
-        }
+        files |= {"readme": b"not evidence\n", "checkpoint": b"not asked for\n", "objects/.hidden": b"", "ledger.jws": b"not asked for\n"}
 
     place(b, first(b), beside)

@@ -67,83 +67,23 @@ def row(change: Callable[[list[bytes]], list[bytes]]) -> Change:
 
 OTHER_HASH = b64(Dice("another hash").bytes(32)).encode()
 
-broken(
-    "extract-line-altered",
-    "A digit of a line is another: its proof does not lead to the note.",
-    "PROOF_INVALID",
-    line(with_payload(lambda payload: flipped(payload, payload.index(b'"at_us":') + 8))),
-)
-broken(
-    "extract-line-signature-altered",
-    "A bit of a line's signature is another: the proof is asked first.",
-    "PROOF_INVALID",
-    line(with_signature(lambda signature: flipped(signature, 40))),
-)
+broken("extract-line-altered", "A digit of a line is another: its proof does not lead to the note.", "PROOF_INVALID", line(with_payload(lambda payload: flipped(payload, payload.index(b'"at_us":') + 8))))
+broken("extract-line-signature-altered", "A bit of a line's signature is another: the proof is asked first.", "PROOF_INVALID", line(with_signature(lambda signature: flipped(signature, 40))))
 broken("extract-line-malformed", "A line is none.", "LINE_MALFORMED", line(lambda data: b"not a line"))
-broken(
-    "extract-proof-altered",
-    "A hash of a proof is another.",
-    "PROOF_INVALID",
-    row(lambda parts: [*parts[:2], OTHER_HASH, *parts[3:]]),
-)
+broken("extract-proof-altered", "A hash of a proof is another.", "PROOF_INVALID", row(lambda parts: [*parts[:2], OTHER_HASH, *parts[3:]]))
 broken("extract-proof-short", "A proof lacks its last hash.", "PROOF_INVALID", row(lambda parts: parts[:-1]))
 broken("extract-proof-long", "A proof has a hash more.", "PROOF_INVALID", row(lambda parts: [*parts, OTHER_HASH]))
 broken("extract-proof-empty", "A proof has no hashes.", "PROOF_INVALID", row(lambda parts: parts[:1]))
-broken(
-    "extract-proof-in-other-order",
-    "The hashes of a proof stand highest first.",
-    "PROOF_INVALID",
-    row(lambda parts: [parts[0], *parts[:0:-1]]),
-)
+broken("extract-proof-in-other-order", "The hashes of a proof stand highest first.", "PROOF_INVALID", row(lambda parts: [parts[0], *parts[:0:-1]]))
 broken("extract-row-garbage", "A row is none.", "EXTRACT_MALFORMED", row(lambda parts: [b"not", b"a", b"row"]))
-broken(
-    "extract-row-leading-zero",
-    "A row's index has a leading zero.",
-    "EXTRACT_MALFORMED",
-    row(lambda parts: [b"0" + parts[0], *parts[1:]]),
-)
-broken(
-    "extract-row-hash-short",
-    "A hash of a row has 31 bytes.",
-    "EXTRACT_MALFORMED",
-    row(lambda parts: [*parts[:-1], b64(bytes(31)).encode()]),
-)
-broken(
-    "extract-row-hash-not-minimal",
-    "A hash of a row is spelled with left-over bits.",
-    "EXTRACT_MALFORMED",
-    row(lambda parts: [*parts[:-1], b"A" * 42 + b"B="]),
-)
-broken(
-    "extract-row-two-spaces",
-    "Two spaces in a row.",
-    "EXTRACT_MALFORMED",
-    row(lambda parts: [parts[0], b"", *parts[1:]]),
-)
-broken(
-    "extract-row-64-hashes",
-    "A row of 64 hashes.",
-    "EXTRACT_MALFORMED",
-    row(lambda parts: [parts[0], *[OTHER_HASH] * 64]),
-)
-broken(
-    "extract-row-index-falls",
-    "An index is smaller than the one before.",
-    "EXTRACT_MALFORMED",
-    row(lambda parts: [b"1", *parts[1:]]),
-)
-broken(
-    "extract-row-index-repeated",
-    "An index is that of the row before.",
-    "EXTRACT_MALFORMED",
-    row(lambda parts: [b"%d" % (int(parts[0]) - 1), *parts[1:]]),
-)
-broken(
-    "extract-row-index-beyond",
-    "An index is as large as the note.",
-    "EXTRACT_MALFORMED",
-    lambda extract, files: row(lambda parts: [b"%d" % extract.size, *parts[1:]])(extract, files),
-)
+broken("extract-row-leading-zero", "A row's index has a leading zero.", "EXTRACT_MALFORMED", row(lambda parts: [b"0" + parts[0], *parts[1:]]))
+broken("extract-row-hash-short", "A hash of a row has 31 bytes.", "EXTRACT_MALFORMED", row(lambda parts: [*parts[:-1], b64(bytes(31)).encode()]))
+broken("extract-row-hash-not-minimal", "A hash of a row is spelled with left-over bits.", "EXTRACT_MALFORMED", row(lambda parts: [*parts[:-1], b"A" * 42 + b"B="]))
+broken("extract-row-two-spaces", "Two spaces in a row.", "EXTRACT_MALFORMED", row(lambda parts: [parts[0], b"", *parts[1:]]))
+broken("extract-row-64-hashes", "A row of 64 hashes.", "EXTRACT_MALFORMED", row(lambda parts: [parts[0], *[OTHER_HASH] * 64]))
+broken("extract-row-index-falls", "An index is smaller than the one before.", "EXTRACT_MALFORMED", row(lambda parts: [b"1", *parts[1:]]))
+broken("extract-row-index-repeated", "An index is that of the row before.", "EXTRACT_MALFORMED", row(lambda parts: [b"%d" % (int(parts[0]) - 1), *parts[1:]]))
+broken("extract-row-index-beyond", "An index is as large as the note.", "EXTRACT_MALFORMED", lambda extract, files: row(lambda parts: [b"%d" % extract.size, *parts[1:]])(extract, files))
 
 
 @scenario("extract-row-missing", "The last line has no row.")
@@ -180,10 +120,7 @@ def extract_index_of_other(b: Bundle) -> None:
     b.expect("LINE_OUT_OF_PLACE", last + 1)
 
 
-@scenario(
-    "extract-lines-signed-by-other-key",
-    "The witness saw a ledger in which a line of the recording was signed by a key that may not: its proof leads to the note.",
-)
+@scenario("extract-lines-signed-by-other-key", "The witness saw a ledger in which a line of the recording was signed by a key that may not: its proof leads to the note.")
 def extract_signed_by_other_key(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.begin()
@@ -196,10 +133,7 @@ def extract_signed_by_other_key(b: Bundle) -> None:
     b.expect("KEY_OUT_OF_SPAN", seq)
 
 
-@scenario(
-    "extract-lines-with-false-signature",
-    "The witness saw a ledger in which a line of the recording has a false signature: its proof leads to the note.",
-)
+@scenario("extract-lines-with-false-signature", "The witness saw a ledger in which a line of the recording has a false signature: its proof leads to the note.")
 def extract_false_signature(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.begin()
@@ -215,15 +149,7 @@ def extract_false_signature(b: Bundle) -> None:
 # Lines that lack or are too many
 
 
-def incomplete(
-    name: str,
-    about: str,
-    change: Callable[[Bundle, Extract], object],
-    *,
-    which: str = "first",
-    found: bool = True,
-    **said: Any,
-) -> None:
+def incomplete(name: str, about: str, change: Callable[[Bundle, Extract], object], *, which: str = "first", found: bool = True, **said: Any) -> None:
     """Other lines are handed over, each with its right proof."""
 
     def build(b: Bundle) -> None:
@@ -290,24 +216,14 @@ def both(b: Bundle, extract: Extract) -> None:
 incomplete("extract-line-left-out", "A mark in the recording is left out.", left_out, which="second")
 incomplete("extract-photo-left-out", "A photo is left out, with its object.", photo_left_out)
 incomplete("extract-boot-left-out", "The boot before the recording is left out.", boot_left_out)
-incomplete(
-    "extract-policy-left-out",
-    "The policy before the recording is left out: that cannot be seen.",
-    policy_left_out,
-    found=False,
-)
+incomplete("extract-policy-left-out", "The policy before the recording is left out: that cannot be seen.", policy_left_out, found=False)
 incomplete("extract-begin-left-out", "The epoch that the recording begins with is left out.", begin_left_out)
 incomplete("extract-end-left-out", "The epoch that the recording ends with is left out.", end_left_out)
 incomplete("extract-close-left-out", "The recording's end is left out.", close_left_out)
 incomplete("extract-line-after", "The line after the recording's end is handed over as well.", more_after)
 incomplete("extract-line-in-preamble", "A self-test is handed over before the recording.", more_in_preamble)
 incomplete("extract-of-two", "Two recordings are handed over, with all lines between them.", both)
-incomplete(
-    "extract-of-other-recording",
-    "The extract says that it is of another recording.",
-    lambda b, extract: None,
-    recording=Dice("another recording").hex(16),
-)
+incomplete("extract-of-other-recording", "The extract says that it is of another recording.", lambda b, extract: None, recording=Dice("another recording").hex(16))
 
 
 # What the extract says of itself
@@ -347,28 +263,12 @@ malformed("extract-with-more", "The file extract.json has a field more.", nothin
 malformed("extract-of-version-2", "The extract is of version 2.", nothing, v=2)
 malformed("extract-size-other", "The extract says another size than the note.", nothing, size=9)
 malformed("extract-of-other-device", "The extract says another device than the note.", nothing, SECOND, device=SECOND)
-malformed(
-    "extract-of-other-agency",
-    "The extract says another agency than the note, and the trust file.",
-    nothing,
-    agency="other-agency",
-)
-malformed(
-    "extract-too-long",
-    "The file extract.json has more than 65,536 bytes.",
-    lambda extract, files: files.update({"extract.json": files["extract.json"] + b" " * 65_536}),
-)  # type: ignore[operator]
+malformed("extract-of-other-agency", "The extract says another agency than the note, and the trust file.", nothing, agency="other-agency")
+malformed("extract-too-long", "The file extract.json has more than 65,536 bytes.", lambda extract, files: files.update({"extract.json": files["extract.json"] + b" " * 65_536}))  # type: ignore[operator]
 malformed("extract-note-garbage", "The note is none.", replace("cosigned", lambda extract: b"not a note"))
 malformed("extract-note-missing", "There is no note.", lambda extract, files: files.pop("cosigned"))
 malformed("extract-note-linked", "The note is a link to a good one.", linked)
-malformed(
-    "extract-note-of-other-device",
-    "The note is another device's, and cosigned.",
-    replace(
-        "cosigned",
-        lambda extract: cosigned(extract, note_text(origin(extract.d.agency.name, SECOND), extract.size, bytes(32))),
-    ),
-)
+malformed("extract-note-of-other-device", "The note is another device's, and cosigned.", replace("cosigned", lambda extract: cosigned(extract, note_text(origin(extract.d.agency.name, SECOND), extract.size, bytes(32)))))
 
 
 def cosigned(extract: Extract, text: str) -> str:
@@ -408,10 +308,7 @@ def extract_cosignature_forged(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "extract-time-after-witness",
-    "The device's clock was an hour ahead: handed over alone, the recording still claims to be later than its witness.",
-)
+@scenario("extract-time-after-witness", "The device's clock was an hour ahead: handed over alone, the recording still claims to be later than its witness.")
 def extract_time_after_witness(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.offset_us = HOUR_US
@@ -429,10 +326,7 @@ def extract_unwitnessed(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "good-extract-without-ledger-s-signature",
-    "The note has a witness's signature and not the ledger's: that is not asked.",
-)
+@scenario("good-extract-without-ledger-s-signature", "The note has a witness's signature and not the ledger's: that is not asked.")
 def extract_without_ledgers_signature(b: Bundle) -> None:
     extract = first(b)
     extract.note = extract.d.note(own=False, by=(DOCK,))
@@ -442,13 +336,7 @@ def extract_without_ledgers_signature(b: Bundle) -> None:
 # Its objects
 
 
-def objects(
-    name: str,
-    about: str,
-    code: str,
-    change: Callable[[Extract, Files, Ref], object],
-    where: Callable[[Extract, Ref], str] = lambda extract, ref: place_of(ref),
-) -> None:
+def objects(name: str, about: str, code: str, change: Callable[[Extract, Files, Ref], object], where: Callable[[Extract, Ref], str] = lambda extract, ref: place_of(ref)) -> None:
     """Something about the first segment, or all."""
 
     def build(b: Bundle) -> None:
@@ -473,23 +361,10 @@ def add(extract: Extract, files: Files, ref: Ref) -> None:
     files["objects/more"] = b"nobody named this"
 
 
-objects(
-    "extract-object-missing",
-    "A segment is missing.",
-    "OBJECT_MISSING",
-    lambda extract, files, ref: files.pop(path_of(ref)),
-)
+objects("extract-object-missing", "A segment is missing.", "OBJECT_MISSING", lambda extract, files, ref: files.pop(path_of(ref)))
 objects("extract-object-altered", "A segment is altered.", "OBJECT_ALTERED", flip)
-objects(
-    "extract-objects-missing",
-    "All objects of the recording are missing.",
-    "RECORDING_REMOVED",
-    all_gone,
-    lambda extract, ref: extract.r.place,
-)
-objects(
-    "extract-object-unlisted", "A file that no line names.", "OBJECT_UNLISTED", add, lambda extract, ref: "file more"
-)
+objects("extract-objects-missing", "All objects of the recording are missing.", "RECORDING_REMOVED", all_gone, lambda extract, ref: extract.r.place)
+objects("extract-object-unlisted", "A file that no line names.", "OBJECT_UNLISTED", add, lambda extract, ref: "file more")
 
 
 @scenario("extract-profile-missing", "The profile that a line of the preamble names is missing.")
@@ -500,10 +375,7 @@ def extract_profile_missing(b: Bundle) -> None:
     b.expect("OBJECT_MISSING", place_of(gone))
 
 
-@scenario(
-    "extract-released-object-missing",
-    "A segment was released by the device before the extract was made: an extract has no releases.",
-)
+@scenario("extract-released-object-missing", "A segment was released by the device before the extract was made: an extract has no releases.")
 def extract_released_object_missing(b: Bundle) -> None:
     d = Recorder(b.agency)
     d.begin()

@@ -28,10 +28,7 @@ def bit_of_segment(b: Bundle) -> None:
     altered(b, d, d.recordings["first"].pieces[0])
 
 
-@scenario(
-    "bit-of-segment-with-identity",
-    "One bit of a segment is flipped; the key is not asked to open what is not the ledger's.",
-)
+@scenario("bit-of-segment-with-identity", "One bit of a segment is flipped; the key is not asked to open what is not the ledger's.")
 def bit_of_segment_with_identity(b: Bundle) -> None:
     bit_of_segment(b)
     b.with_identity()
@@ -55,9 +52,7 @@ def bit_of_telemetry(b: Bundle) -> None:
     altered(b, d, ref_at(d, d.at["telemetry"][0]))
 
 
-@scenario(
-    "bit-of-profile", "One bit of the profile is flipped: it is not judged as a document, and nothing is in force."
-)
+@scenario("bit-of-profile", "One bit of the profile is flipped: it is not judged as a document, and nothing is in force.")
 def bit_of_profile(b: Bundle) -> None:
     d = small(b)
     altered(b, d, ref_at(d, d.at["adopted"][0]))
@@ -76,9 +71,7 @@ def bit_of_receipt(b: Bundle) -> None:
     b.expect("RECEIPT_INVALID", d.at["receipt"][0])
 
 
-@scenario(
-    "bit-of-receipt-after-release", "The receipt against which an object was released and deleted has a bit flipped."
-)
+@scenario("bit-of-receipt-after-release", "The receipt against which an object was released and deleted has a bit flipped.")
 def bit_of_receipt_after_release(b: Bundle) -> None:
     d = b.device()
     day(d)
@@ -146,10 +139,7 @@ def file_unlisted(b: Bundle) -> None:
     b.expect("OBJECT_UNLISTED", f"file {name}")
 
 
-@scenario(
-    "files-unlisted-of-odd-names",
-    "A copy under another ending, a folder, a link, a short name: none is an object's name.",
-)
+@scenario("files-unlisted-of-odd-names", "A copy under another ending, a folder, a link, a short name: none is an object's name.")
 def files_unlisted_of_odd_names(b: Bundle) -> None:
     d = small(b)
     piece = d.recordings["first"].pieces[0]
@@ -185,10 +175,7 @@ def particulars_missing_file(b: Bundle) -> None:
     b.expect("OBJECT_MISSING", place_of(d.recordings["second"].objects[0]))
 
 
-@scenario(
-    "photo-of-photo-missing",
-    "The only photo of a recording is missing, and the particulars with it: the recording is removed.",
-)
+@scenario("photo-of-photo-missing", "The only photo of a recording is missing, and the particulars with it: the recording is removed.")
 def photo_of_photo_missing(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         r = d.start("third", "photo")
@@ -254,9 +241,7 @@ def receipt_missing(b: Bundle) -> None:
     b.expect("RECEIPT_INVALID", seq)
 
 
-@scenario(
-    "archive-released-object-lost", "An object was released by the device; the archive, which should have it, has not."
-)
+@scenario("archive-released-object-lost", "An object was released by the device; the archive, which should have it, has not.")
 def archive_released_object_lost(b: Bundle) -> None:
     b.path = "archive"
     d = b.device(folder=f"archive/{DEVICE}")
@@ -278,10 +263,7 @@ def archive_one_device_attacked(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "archive-device-without-ledger",
-    "In an archive, the ledger of one device is gone: it is no device folder any more, and nothing shows that.",
-)
+@scenario("archive-device-without-ledger", "In an archive, the ledger of one device is gone: it is no device folder any more, and nothing shows that.")
 def archive_device_without_ledger(b: Bundle) -> None:
     _, second = archive(b)
     del second.files["ledger.jws"]

@@ -83,30 +83,14 @@ def left_over(key: SigningKey) -> str:
 trust("trust-garbage", "The trust file is random bytes.", lambda b: Dice("random trust").bytes(500))
 trust("trust-empty", "The trust file is empty.", lambda b: b"")
 trust("trust-cut", "The trust file lacks its last brace.", lambda b: compact(b.agency.trust())[:-1])
-trust(
-    "trust-duplicate-key",
-    "The trust file names its agency twice.",
-    lambda b: compact(b.agency.trust()).replace(b'"v":1', b'"v":1,"agency":"other-agency"', 1),
-)
+trust("trust-duplicate-key", "The trust file names its agency twice.", lambda b: compact(b.agency.trust()).replace(b'"v":1', b'"v":1,"agency":"other-agency"', 1))
 trust("trust-with-more", "The trust file has a field more.", lambda b: compact(b.agency.trust(more=1)))
-trust(
-    "trust-without-keys",
-    "The trust file has no document keys.",
-    lambda b: compact({key: value for key, value in b.agency.trust().items() if key != "document_keys"}),
-)
+trust("trust-without-keys", "The trust file has no document keys.", lambda b: compact({key: value for key, value in b.agency.trust().items() if key != "document_keys"}))
 trust("trust-of-version-2", "The trust file is of version 2.", lambda b: compact(b.agency.trust(v=2)))
-trust(
-    "trust-version-fraction",
-    "The trust file's version is 1.0.",
-    lambda b: compact(b.agency.trust()).replace(b'"v":1', b'"v":1.0', 1),
-)
-trust(
-    "trust-root-garbage",
-    "The trust file's root certificate is none.",
-    lambda b: compact(
-        b.agency.trust(root_certificate="-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    ),
-)
+trust("trust-version-fraction", "The trust file's version is 1.0.", lambda b: compact(b.agency.trust()).replace(b'"v":1', b'"v":1.0', 1))
+trust("trust-root-garbage", "The trust file's root certificate is none.", lambda b: compact(b.agency.trust(root_certificate="-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")))
+
+
 trust(
     "trust-witness-key-left-over-bits",
     "The key of a witness is spelled with left-over bits.",
@@ -121,10 +105,7 @@ trust(
 )
 
 
-@scenario(
-    "trust-of-other-agency",
-    "The trust file is this root's in another agency's name: neither certificate nor notes are its.",
-)
+@scenario("trust-of-other-agency", "The trust file is this root's in another agency's name: neither certificate nor notes are its.")
 def trust_of_other_agency(b: Bundle) -> None:
     small(b)
     b.trust["agency"] = "other-agency"
@@ -134,10 +115,7 @@ def trust_of_other_agency(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "million-entries",
-    "A ledger of a million lines, with a recording every fifty; everything was handed over and released.",
-)
+@scenario("million-entries", "A ledger of a million lines, with a recording every fifty; everything was handed over and released.")
 def million_entries(b: Bundle) -> None:
     b.repeat = {"lines": 1_000_000}
     b.recordings = True

@@ -85,9 +85,7 @@ def second_recording(d: Recorder) -> Recording:
     return r
 
 
-@scenario(
-    "good", "A whole day: three recordings, a refusal, a dock's receipt and release, a restart; all of it witnessed."
-)
+@scenario("good", "A whole day: three recordings, a refusal, a dock's receipt and release, a restart; all of it witnessed.")
 def good(b: Bundle) -> None:
     d = b.device()
     day(d)
@@ -101,9 +99,7 @@ def good_with_identity(b: Bundle) -> None:
     b.with_identity()
 
 
-@scenario(
-    "good-archive", "Two devices of one agency; beside them a folder without a ledger, a file, and a link to a device."
-)
+@scenario("good-archive", "Two devices of one agency; beside them a folder without a ledger, a file, and a link to a device.")
 def good_archive(b: Bundle) -> None:
     archive(b)
 
@@ -136,9 +132,7 @@ def good_archive_with_identity(b: Bundle) -> None:
     b.with_identity()
 
 
-@scenario(
-    "good-recovered", "The power went in a recording: a torn line cut off, the open piece recovered, the gap entered."
-)
+@scenario("good-recovered", "The power went in a recording: a torn line cut off, the open piece recovered, the gap entered.")
 def good_recovered(b: Bundle) -> None:
     r = brief(b, power_cut).recordings["first"]
     b.expect("GAP", r.at["gap"][0])
@@ -163,9 +157,7 @@ def power_cut(d: Recorder) -> None:
     d.close(r, reason="power_cut")
 
 
-@scenario(
-    "good-boot-after-cut-close", "After a cut the close is the last line before the next start: a boot ends its key."
-)
+@scenario("good-boot-after-cut-close", "After a cut the close is the last line before the next start: a boot ends its key.")
 def good_boot_after_cut_close(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         r = d.start("first")
@@ -250,9 +242,7 @@ def good_photo(b: Bundle) -> None:
     b.with_identity()
 
 
-@scenario(
-    "good-photo-then-film", "A still picture and then a film of the same matter: no film was stopped and started again."
-)
+@scenario("good-photo-then-film", "A still picture and then a film of the same matter: no film was stopped and started again.")
 def good_photo_then_film(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         r = d.recording("first", "photo", matter="matter-one")
@@ -265,10 +255,7 @@ def good_photo_then_film(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "good-gap-entered-hole",
-    "Media time has a hole and a gap was entered before the next segment: only the gap is found.",
-)
+@scenario("good-gap-entered-hole", "Media time has a hole and a gap was entered before the next segment: only the gap is found.")
 def good_gap_entered_hole(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         r = d.start("first")
@@ -305,10 +292,7 @@ def good_renewed_certificate(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "good-pieces-beside",
-    "Pieces being written, the folder of what was unlisted and the index lie beside: none is evidence.",
-)
+@scenario("good-pieces-beside", "Pieces being written, the folder of what was unlisted and the index lie beside: none is evidence.")
 def good_pieces_beside(b: Bundle) -> None:
     d = small(b)
     d.files |= {
@@ -321,10 +305,7 @@ def good_pieces_beside(b: Bundle) -> None:
     }
 
 
-@scenario(
-    "good-note-from-witness",
-    "A note that a witness kept, with its cosignature alone; older, and of the same history. Another that says nothing.",
-)
+@scenario("good-note-from-witness", "A note that a witness kept, with its cosignature alone; older, and of the same history. Another that says nothing.")
 def good_note_from_witness(b: Bundle) -> None:
     d = small(b)
     b.agency.witnesses.setdefault("nobody.sample", Dice("nobody").key())

@@ -50,100 +50,24 @@ STALE_IS_CLEAR = {
 }
 
 dangerous("hazard-set", "Recorded under the hazard flag.", UNDER, SET)
-dangerous(
-    "hazard-set-said-clear",
-    "The interlock says clear; one of its inputs is set.",
-    UNDER,
-    interlock(inputs=[hazard_input("clear"), hazard_input("set", source="zone_map")]),
-)
-dangerous(
-    "hazard-input-old",
-    "The only input is clear, and a microsecond too old.",
-    UNDER,
-    interlock(inputs=[hazard_input("clear", 10_000_001)]),
-)
-dangerous(
-    "good-hazard-input-at-limit",
-    "The only input is clear, and as old as it may be.",
-    None,
-    interlock(inputs=[hazard_input("clear", 10_000_000)]),
-)
-dangerous(
-    "hazard-input-stale",
-    "One input is clear, another says that it is stale.",
-    UNDER,
-    interlock(inputs=[hazard_input("clear"), hazard_input("stale", source="matter")]),
-)
+dangerous("hazard-set-said-clear", "The interlock says clear; one of its inputs is set.", UNDER, interlock(inputs=[hazard_input("clear"), hazard_input("set", source="zone_map")]))
+dangerous("hazard-input-old", "The only input is clear, and a microsecond too old.", UNDER, interlock(inputs=[hazard_input("clear", 10_000_001)]))
+dangerous("good-hazard-input-at-limit", "The only input is clear, and as old as it may be.", None, interlock(inputs=[hazard_input("clear", 10_000_000)]))
+dangerous("hazard-input-stale", "One input is clear, another says that it is stale.", UNDER, interlock(inputs=[hazard_input("clear"), hazard_input("stale", source="matter")]))
 dangerous("hazard-no-input", "No input said anything.", UNDER, interlock(inputs=[]))
-dangerous(
-    "hazard-old-and-set",
-    "An input is set, and old: set it stays.",
-    UNDER,
-    interlock(inputs=[hazard_input("set", 99_000_000)]),
-    policy=STALE_IS_CLEAR,
-)
-dangerous(
-    "good-hazard-no-input-allowed",
-    "No input said anything, and stale does not count as set.",
-    None,
-    interlock(inputs=[]),
-    policy=STALE_IS_CLEAR,
-)
+dangerous("hazard-old-and-set", "An input is set, and old: set it stays.", UNDER, interlock(inputs=[hazard_input("set", 99_000_000)]), policy=STALE_IS_CLEAR)
+dangerous("good-hazard-no-input-allowed", "No input said anything, and stale does not count as set.", None, interlock(inputs=[]), policy=STALE_IS_CLEAR)
 dangerous("hazard-approval-made-up", "The interlock names an approval; the profile has none.", UNDER, SET | NAMED)
-dangerous(
-    "hazard-approval-of-other-number",
-    "The interlock names another approval than the profile's.",
-    UNDER,
-    SET | {"approval": "SAMPLE-EX-2"},
-    profile={"ex_approval": approval()},
-)
-dangerous(
-    "hazard-approval-not-named",
-    "The profile has an approval, the interlock does not name it.",
-    UNDER,
-    SET,
-    profile={"ex_approval": approval()},
-)
-dangerous(
-    "hazard-approval-expired",
-    "The approval ended before the recording.",
-    UNDER,
-    SET | NAMED,
-    profile={"ex_approval": approval(expires_us=START_US - HOUR_US)},
-)
-dangerous(
-    "hazard-approval-of-other-unit",
-    "The approval is for another unit.",
-    UNDER,
-    SET | NAMED,
-    profile={"ex_approval": approval(unit_serial="SAMPLE-0002")},
-)
-dangerous(
-    "good-hazard-approval-of-profile-s-unit",
-    "The approval is for the unit of the profile, whatever genesis says.",
-    None,
-    SET | NAMED,
-    profile={"serial": "SAMPLE-0002", "ex_approval": approval(unit_serial="SAMPLE-0002")},
-)
-dangerous(
-    "good-hazard-stale-approved",
-    "A stale input, and an approval that covers what it might be.",
-    None,
-    interlock(hazard="stale", inputs=[], **NAMED),
-    profile={"ex_approval": approval()},
-)
-dangerous(
-    "recorded-though-refused",
-    "The interlock refused, and it was recorded all the same.",
-    "RECORDED_THOUGH_REFUSED",
-    interlock(verdict="refused", rule="R13.1", reason="hazard"),
-)
+dangerous("hazard-approval-of-other-number", "The interlock names another approval than the profile's.", UNDER, SET | {"approval": "SAMPLE-EX-2"}, profile={"ex_approval": approval()})
+dangerous("hazard-approval-not-named", "The profile has an approval, the interlock does not name it.", UNDER, SET, profile={"ex_approval": approval()})
+dangerous("hazard-approval-expired", "The approval ended before the recording.", UNDER, SET | NAMED, profile={"ex_approval": approval(expires_us=START_US - HOUR_US)})
+dangerous("hazard-approval-of-other-unit", "The approval is for another unit.", UNDER, SET | NAMED, profile={"ex_approval": approval(unit_serial="SAMPLE-0002")})
+dangerous("good-hazard-approval-of-profile-s-unit", "The approval is for the unit of the profile, whatever genesis says.", None, SET | NAMED, profile={"serial": "SAMPLE-0002", "ex_approval": approval(unit_serial="SAMPLE-0002")})
+dangerous("good-hazard-stale-approved", "A stale input, and an approval that covers what it might be.", None, interlock(hazard="stale", inputs=[], **NAMED), profile={"ex_approval": approval()})
+dangerous("recorded-though-refused", "The interlock refused, and it was recorded all the same.", "RECORDED_THOUGH_REFUSED", interlock(verdict="refused", rule="R13.1", reason="hazard"))
 
 
-@scenario(
-    "recorded-though-refused-under-hazard",
-    "The interlock refused because of the hazard flag, and it was recorded all the same: both.",
-)
+@scenario("recorded-though-refused-under-hazard", "The interlock refused because of the hazard flag, and it was recorded all the same: both.")
 def refused_under_hazard(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         r = d.record("first", interlock=SET | {"verdict": "refused", "rule": "R13.1", "reason": "hazard"})
@@ -181,9 +105,7 @@ def approval_ends_after_open(b: Bundle) -> None:
     approved_until(b, -1)
 
 
-def flagged(
-    name: str, about: str, found: bool, go_on: Callable[[Recorder, Recording, int], None], state: str = "set"
-) -> None:
+def flagged(name: str, about: str, found: bool, go_on: Callable[[Recorder, Recording, int], None], state: str = "set") -> None:
     """The flag changes within a recording; ``go_on`` gets the monotonic time until which frames may be taken."""
 
     def build(b: Bundle) -> None:
@@ -238,57 +160,15 @@ def photo_in_second_run(d: Recorder, r: Recording, limit: int) -> None:
     d.photo(r, captured_us=limit + 1)
 
 
-flagged(
-    "hazard-set-meanwhile",
-    "The flag was set within a recording; its film ends a microsecond later than it may.",
-    True,
-    until(1),
-)
-flagged(
-    "good-hazard-set-meanwhile-stopped",
-    "The flag was set within a recording; its film ends as late as it may.",
-    False,
-    until(0),
-)
-flagged(
-    "hazard-set-meanwhile-photo",
-    "The flag was set within a recording; a photo was taken a microsecond later than it may.",
-    True,
-    photo_until(1),
-)
-flagged(
-    "good-hazard-set-meanwhile-photo",
-    "The flag was set within a recording; a photo was taken as late as it may.",
-    False,
-    photo_until(0),
-)
+flagged("hazard-set-meanwhile", "The flag was set within a recording; its film ends a microsecond later than it may.", True, until(1))
+flagged("good-hazard-set-meanwhile-stopped", "The flag was set within a recording; its film ends as late as it may.", False, until(0))
+flagged("hazard-set-meanwhile-photo", "The flag was set within a recording; a photo was taken a microsecond later than it may.", True, photo_until(1))
+flagged("good-hazard-set-meanwhile-photo", "The flag was set within a recording; a photo was taken as late as it may.", False, photo_until(0))
 flagged("hazard-set-meanwhile-twice", "The flag was set twice, and recording went on: found at the first.", True, twice)
-flagged(
-    "hazard-set-meanwhile-and-clear",
-    "The flag was set and cleared, and recording went on all the time.",
-    True,
-    after_clear,
-)
-flagged(
-    "good-hazard-stale-meanwhile",
-    "The flag's inputs went stale within a recording, and it went on.",
-    False,
-    long_after,
-    "stale",
-)
-flagged(
-    "good-hazard-clear-meanwhile",
-    "The flag was entered as clear within a recording, and it went on.",
-    False,
-    long_after,
-    "clear",
-)
-flagged(
-    "good-hazard-other-run",
-    "The flag was set within a recording; a photo of another run is later by a clock that says nothing here.",
-    False,
-    photo_in_second_run,
-)
+flagged("hazard-set-meanwhile-and-clear", "The flag was set and cleared, and recording went on all the time.", True, after_clear)
+flagged("good-hazard-stale-meanwhile", "The flag's inputs went stale within a recording, and it went on.", False, long_after, "stale")
+flagged("good-hazard-clear-meanwhile", "The flag was entered as clear within a recording, and it went on.", False, long_after, "clear")
+flagged("good-hazard-other-run", "The flag was set within a recording; a photo of another run is later by a clock that says nothing here.", False, photo_in_second_run)
 
 
 @scenario("hazard-set-before-opening", "The flag was set before the recording: that is the interlock's to say.")

@@ -92,16 +92,8 @@ names_key("epoch-key-small-order", "The next key is a point of order 8.", lambda
 names_key("epoch-key-order-two", "The next key is the point of order 2.", lambda good: curve.encode((0, curve.P - 1)))
 names_key("epoch-key-order-four", "The next key is all zeros: a point of order 4.", lambda good: bytes(32))
 names_key("epoch-key-mixed-order", "The next key is a good one with a part of small order added.", curve.mixed)
-names_key(
-    "epoch-key-non-canonical",
-    "The next key is a point whose y is spelled with p added.",
-    lambda good: curve.non_canonical(),
-)
-names_key(
-    "epoch-key-non-canonical-zero",
-    "The next key is the neutral point with the sign of an x that is zero.",
-    lambda good: (1 | 1 << 255).to_bytes(32, "little"),
-)
+names_key("epoch-key-non-canonical", "The next key is a point whose y is spelled with p added.", lambda good: curve.non_canonical())
+names_key("epoch-key-non-canonical-zero", "The next key is the neutral point with the sign of an x that is zero.", lambda good: (1 | 1 << 255).to_bytes(32, "little"))
 names_key("epoch-key-off-curve", "The next key is no point.", lambda good: curve.not_on_curve())
 
 
@@ -211,9 +203,7 @@ def epoch_missing_at_first_begin(b: Bundle) -> None:
     small(b, change)
 
 
-@scenario(
-    "epoch-begin-before-boot", "The epoch that a recording begins with was before the start; the notice is after it."
-)
+@scenario("epoch-begin-before-boot", "The epoch that a recording begins with was before the start; the notice is after it.")
 def epoch_begin_before_boot(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         r = d.recording("third")
@@ -240,10 +230,7 @@ def epoch_of_other_reason(b: Bundle) -> None:
     small(b, change)
 
 
-@scenario(
-    "epoch-missing-for-returning-notice",
-    "Notices of one recording, of another, of the first again: it needs a key anew.",
-)
+@scenario("epoch-missing-for-returning-notice", "Notices of one recording, of another, of the first again: it needs a key anew.")
 def epoch_missing_for_returning_notice(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         one, two = d.recording("third"), d.recording("fourth")
@@ -263,10 +250,7 @@ def few_lines(d: Recorder) -> None:
     d.begin(policy=d.agency.policy(epoch_lines=6))
 
 
-@scenario(
-    "epoch-too-many-lines",
-    "A key signs two lines more than the policy allows: found once. The next one signs as many as it may.",
-)
+@scenario("epoch-too-many-lines", "A key signs two lines more than the policy allows: found once. The next one signs as many as it may.")
 def epoch_too_many_lines(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         # genesis, two documents and the self-test were the first four.
@@ -297,10 +281,7 @@ def epoch_too_many_lines_twice(b: Bundle) -> None:
     b.recordings = False
 
 
-@scenario(
-    "epoch-limit-adopted-late",
-    "A key is over the limit of a policy that comes into force later: found at its next line.",
-)
+@scenario("epoch-limit-adopted-late", "A key is over the limit of a policy that comes into force later: found at its next line.")
 def epoch_limit_adopted_late(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         for _ in range(6):

@@ -54,9 +54,7 @@ def mark(d: Recorder) -> int:
     return d.recordings["first"].at["mark"][0]
 
 
-@scenario(
-    "bit-of-payload", "One bit of a payload is flipped, so that a digit is another: the signature is not of this."
-)
+@scenario("bit-of-payload", "One bit of a payload is flipped, so that a digit is another: the signature is not of this.")
 def bit_of_payload(b: Bundle) -> None:
     d = small(b)
     edit(d, mark(d), with_payload(lambda payload: flipped(payload, payload.index(b'"at_us":') + 8)))
@@ -117,18 +115,14 @@ def bit_of_boot_signature(b: Bundle) -> None:
     b.expect("SIGNATURE_INVALID", 0)
 
 
-@scenario(
-    "bit-of-last-line", "One bit of the last line is flipped: everything before it is judged, and nothing after it."
-)
+@scenario("bit-of-last-line", "One bit of the last line is flipped: everything before it is judged, and nothing after it.")
 def bit_of_last_line(b: Bundle) -> None:
     d = small(b)
     edit(d, d.size - 1, with_signature(lambda signature: flipped(signature, 40)))
     b.expect("SIGNATURE_INVALID", d.size - 1)
 
 
-@scenario(
-    "bit-of-line-and-of-segment", "A segment before the broken line is altered, one after it too: only the first shows."
-)
+@scenario("bit-of-line-and-of-segment", "A segment before the broken line is altered, one after it too: only the first shows.")
 def bit_of_line_and_of_segment(b: Bundle) -> None:
     d = small(b)
     seq = d.recordings["second"].at["mark"][0]
@@ -355,10 +349,7 @@ def alg_not_a_string(b: Bundle) -> None:
     with_header(b, "ALGORITHM_REFUSED", lambda header: header | {"alg": ["EdDSA"]})
 
 
-@scenario(
-    "alg-none-and-more-faults",
-    "Algorithm none in a header that is wrong otherwise, before a payload that is nothing: the algorithm counts.",
-)
+@scenario("alg-none-and-more-faults", "Algorithm none in a header that is wrong otherwise, before a payload that is nothing: the algorithm counts.")
 def alg_none_and_more_faults(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         b.expect("ALGORITHM_REFUSED", d.heartbeat(header={"alg": "none", "x": 1}, spell=lambda payload: b"no"))

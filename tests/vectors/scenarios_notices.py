@@ -12,9 +12,7 @@ from tests.vectors.recorder import Recorder, Recording
 from tests.vectors.scenarios_conduct import finish
 
 
-def noticed(
-    name: str, about: str, code: str | None, kind: str = "video", policy: dict[str, Any] | None = None, **said: Any
-) -> None:
+def noticed(name: str, about: str, code: str | None, kind: str = "video", policy: dict[str, Any] | None = None, **said: Any) -> None:
     """A recording after such a notice; the finding is at the notice."""
 
     def build(b: Bundle) -> None:
@@ -45,65 +43,20 @@ HEARD_ALWAYS = {
 }
 
 noticed("notice-failed", "The notice failed.", "NOTICE_NOT_SERVED", outcome="failed", failure="interrupted")
-noticed(
-    "notice-cut",
-    "The notice was not played to its end, though it says completed.",
-    "NOTICE_NOT_SERVED",
-    frames_consumed=143_999,
-)
-noticed(
-    "notice-of-no-frames",
-    "A notice of no length was played to its end.",
-    "NOTICE_NOT_SERVED",
-    frames_total=0,
-    frames_consumed=0,
-)
+noticed("notice-cut", "The notice was not played to its end, though it says completed.", "NOTICE_NOT_SERVED", frames_consumed=143_999)
+noticed("notice-of-no-frames", "A notice of no length was played to its end.", "NOTICE_NOT_SERVED", frames_total=0, frames_consumed=0)
 noticed("notice-overrun", "More frames were played than the notice has.", "NOTICE_NOT_SERVED", frames_consumed=144_001)
 noticed("notice-underrun", "The notice was played with an underrun.", "NOTICE_NOT_SERVED", underruns=1)
-noticed(
-    "notice-not-heard",
-    "The notice was played, and no microphone heard it.",
-    "NOTICE_NOT_SERVED",
-    heard=heard("not_heard"),
-)
-noticed(
-    "notice-not-measured",
-    "Nobody measured whether the notice was heard, and the policy wants it heard.",
-    "NOTICE_NOT_SERVED",
-    policy=HEARD_ALWAYS,
-    heard=heard("not_measured"),
-)
-noticed(
-    "good-notice-not-measured",
-    "Nobody measured whether the notice was heard, and the policy does not ask.",
-    None,
-    heard=heard("not_measured"),
-)
+noticed("notice-not-heard", "The notice was played, and no microphone heard it.", "NOTICE_NOT_SERVED", heard=heard("not_heard"))
+noticed("notice-not-measured", "Nobody measured whether the notice was heard, and the policy wants it heard.", "NOTICE_NOT_SERVED", policy=HEARD_ALWAYS, heard=heard("not_measured"))
+noticed("good-notice-not-measured", "Nobody measured whether the notice was heard, and the policy does not ask.", None, heard=heard("not_measured"))
 noticed("good-notice-heard-as-asked", "The notice was heard, as the policy wants.", None, policy=HEARD_ALWAYS)
-noticed(
-    "notice-other-sound",
-    "Another sound than the policy's notice was played.",
-    "NOTICE_OTHER_SOUND",
-    asset=Dice("another sound").hex(64),
-)
+noticed("notice-other-sound", "Another sound than the policy's notice was played.", "NOTICE_OTHER_SOUND", asset=Dice("another sound").hex(64))
 noticed("notice-no-sound", "What was played has no name.", "NOTICE_OTHER_SOUND", asset=None)
 noticed("good-notice-oral", "The notice was given in person; nothing is asked of sounds.", None, means="oral")
-noticed(
-    "notice-oral-failed",
-    "The notice was to be given in person, and was not.",
-    "NOTICE_NOT_SERVED",
-    means="oral",
-    outcome="failed",
-)
+noticed("notice-oral-failed", "The notice was to be given in person, and was not.", "NOTICE_NOT_SERVED", means="oral", outcome="failed")
 noticed("notice-posted-for-video", "A sign for a camera that is carried about.", "NOTICE_NOT_SERVED", means="posted")
-noticed(
-    "notice-posted-failed-for-fixed",
-    "A fixed camera's sign was not there.",
-    "NOTICE_NOT_SERVED",
-    kind="fixed",
-    means="posted",
-    outcome="failed",
-)
+noticed("notice-posted-failed-for-fixed", "A fixed camera's sign was not there.", "NOTICE_NOT_SERVED", kind="fixed", means="posted", outcome="failed")
 noticed("good-notice-played-for-fixed", "A fixed camera's notice was played.", None, kind="fixed")
 
 
@@ -120,9 +73,7 @@ def notice_both(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "notice-not-measured-without-policy", "The policy is invalid, and so not in force: then the notice must be heard."
-)
+@scenario("notice-not-measured-without-policy", "The policy is invalid, and so not in force: then the notice must be heard.")
 def notice_without_policy(b: Bundle) -> None:
     def begun(d: Recorder) -> None:
         d.begin(policy=d.agency.policy(key=Dice("a stranger").key()))
@@ -212,10 +163,7 @@ def notice_good_then_failed(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "notice-sound-changed-by-policy",
-    "A newer policy has another notice; the old sound was played after it came into force.",
-)
+@scenario("notice-sound-changed-by-policy", "A newer policy has another notice; the old sound was played after it came into force.")
 def notice_sound_changed(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         d.record("first")
@@ -268,11 +216,6 @@ def photo_at(offset_us: int) -> Callable[[Recorder, Recording, int], None]:
 
 early("frame-before-notice", "The film begins a microsecond before the notice ended.", True, film_from(-1))
 early("good-frame-at-notice", "The film begins at the very end of the notice.", False, film_from(0))
-early(
-    "frames-before-notice",
-    "Two segments are from before the end of the notice: found once.",
-    True,
-    film_from(-3_000_000),
-)
+early("frames-before-notice", "Two segments are from before the end of the notice: found once.", True, film_from(-3_000_000))
 early("photo-before-notice", "A photo was taken a microsecond before the notice ended.", True, photo_at(-1))
 early("good-photo-at-notice", "A photo was taken at the very end of the notice.", False, photo_at(0))

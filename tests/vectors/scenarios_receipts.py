@@ -31,58 +31,17 @@ def with_receipt(name: str, about: str, code: str = "RECEIPT_INVALID", **how: An
 
 
 with_receipt("receipt-forged", "A receipt by a key that no dock holds.", key=STRANGER)
-with_receipt(
-    "receipt-by-witness-key", "A receipt by the dock's key for cosignatures.", key=lambda d: d.agency.witnesses[DOCK]
-)
-with_receipt(
-    "receipt-by-other-dock",
-    "A receipt that names one dock, by the key of another.",
-    key=lambda d: d.agency.receipts[OTHER_DOCK],
-)
-with_receipt(
-    "receipt-of-unknown-dock",
-    "A receipt of a dock that the trust file does not know, by its own key.",
-    key=STRANGER,
-    dock="dock-unknown",
-)
-with_receipt(
-    "receipt-of-unknown-dock-by-known-key",
-    "A receipt of an unknown dock, by a known dock's key.",
-    key=lambda d: d.agency.receipts[DOCK],
-    dock="dock-unknown",
-)
-with_receipt(
-    "receipt-of-other-dock", "The receipt is another dock's than the entry says.", dock=OTHER_DOCK, said={"dock": DOCK}
-)
-with_receipt(
-    "receipt-entered-as-larger",
-    "The entry says that the dock holds more lines than its receipt does.",
-    said={"ledger_size": 9},
-)
+with_receipt("receipt-by-witness-key", "A receipt by the dock's key for cosignatures.", key=lambda d: d.agency.witnesses[DOCK])
+with_receipt("receipt-by-other-dock", "A receipt that names one dock, by the key of another.", key=lambda d: d.agency.receipts[OTHER_DOCK])
+with_receipt("receipt-of-unknown-dock", "A receipt of a dock that the trust file does not know, by its own key.", key=STRANGER, dock="dock-unknown")
+with_receipt("receipt-of-unknown-dock-by-known-key", "A receipt of an unknown dock, by a known dock's key.", key=lambda d: d.agency.receipts[DOCK], dock="dock-unknown")
+with_receipt("receipt-of-other-dock", "The receipt is another dock's than the entry says.", dock=OTHER_DOCK, said={"dock": DOCK})
+with_receipt("receipt-entered-as-larger", "The entry says that the dock holds more lines than its receipt does.", said={"ledger_size": 9})
 with_receipt("receipt-of-other-device", "The receipt is for another device.", device=SECOND)
-with_receipt(
-    "receipt-of-other-root",
-    "The receipt holds another history.",
-    "HISTORY_FORKED",
-    ledger_root=Dice("another history").hex(64),
-)
-with_receipt(
-    "receipt-larger-than-ledger",
-    "The receipt holds more lines than stand before it.",
-    "HISTORY_FORKED",
-    ledger_size=lambda d: d.size + 1,
-)
-with_receipt(
-    "receipt-smaller-with-newer-root",
-    "The receipt's root is that of more lines than it says.",
-    "HISTORY_FORKED",
-    ledger_size=lambda d: d.size - 1,
-)
-with_receipt(
-    "receipt-of-257-objects",
-    "A receipt that lists 257 objects.",
-    objects=lambda d: [{"digest": Dice(f"object {number}").hex(64), "size": 1, "form": "age"} for number in range(257)],
-)
+with_receipt("receipt-of-other-root", "The receipt holds another history.", "HISTORY_FORKED", ledger_root=Dice("another history").hex(64))
+with_receipt("receipt-larger-than-ledger", "The receipt holds more lines than stand before it.", "HISTORY_FORKED", ledger_size=lambda d: d.size + 1)
+with_receipt("receipt-smaller-with-newer-root", "The receipt's root is that of more lines than it says.", "HISTORY_FORKED", ledger_size=lambda d: d.size - 1)
+with_receipt("receipt-of-257-objects", "A receipt that lists 257 objects.", objects=lambda d: [{"digest": Dice(f"object {number}").hex(64), "size": 1, "form": "age"} for number in range(257)])
 with_receipt("receipt-of-other-typ", "A receipt that says it is a profile.", typ=PROFILE)
 with_receipt("receipt-of-version-2", "A receipt of version 2.", v=2)
 with_receipt("receipt-with-more", "A receipt with a field more.", more=1)
@@ -102,10 +61,7 @@ def receipt_of_wrong_size(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "good-receipt-of-256-objects",
-    "A receipt that lists as many objects as it may, none of which the ledger knows; and one that lists none.",
-)
+@scenario("good-receipt-of-256-objects", "A receipt that lists as many objects as it may, none of which the ledger knows; and one that lists none.")
 def good_receipt_of_256(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         d.record("first")
@@ -121,13 +77,8 @@ def receipt_small_r(b: Bundle) -> None:
         d.record("first")
         key = d.agency.receipts[DOCK]
         shape = {"v": 1, "type": "receipt", "dock": DOCK, "device": DEVICE, "objects": [], "ledger_size": 0}
-        shape |= {
-            "ledger_root": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "issued_us": d.true_us,
-        }
-        made = token(
-            header_of(public(key), RECEIPT), compact(shape), lambda message: curve.sign_with_small_r(key, message)
-        )
+        shape |= {"ledger_root": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "issued_us": d.true_us}
+        made = token(header_of(public(key), RECEIPT), compact(shape), lambda message: curve.sign_with_small_r(key, message))
         b.expect("RECEIPT_INVALID", d.enter("receipt", {"dock": DOCK, "object": d.put(made, "jws"), "ledger_size": 0}))
 
     brief(b, change)
@@ -229,24 +180,12 @@ def kept_and_altered(b: Bundle, d: Recorder, r: Recording) -> None:
 
 released("released-and-altered", "An object is rightly released, still there, and altered.", kept_and_altered)
 released("released-without-receipt", "An object is released and deleted, and no receipt was entered.", without_receipt)
-released(
-    "released-without-receipt-but-there",
-    "Objects are released without a receipt; they are still there.",
-    without_receipt_kept,
-)
+released("released-without-receipt-but-there", "Objects are released without a receipt; they are still there.", without_receipt_kept)
 released("released-partly-covered", "Two objects are released against a receipt for one.", partly_covered)
 released("released-by-forged-receipt", "An object is released against a forged receipt.", by_forged_receipt)
-released(
-    "released-by-receipt-of-other-root",
-    "An object is released against a receipt over another history.",
-    by_receipt_of_other_root,
-)
+released("released-by-receipt-of-other-root", "An object is released against a receipt over another history.", by_receipt_of_other_root)
 released("released-before-receipt", "An object is released before its receipt is entered.", before_its_receipt)
-released(
-    "released-by-other-receipt",
-    "An object is released against a receipt for another; its own was entered too.",
-    by_other_receipt,
-)
+released("released-by-other-receipt", "An object is released against a receipt for another; its own was entered too.", by_other_receipt)
 released("released-recording-whole", "A whole recording is released without a receipt.", everything)
 released("released-one-and-lost-one", "Of two segments one was released rightly, and the other is gone.", some_rightly)
 
@@ -260,12 +199,7 @@ def long_profile(b: Bundle) -> bytes:
     return token(header_of(public(b.agency.documents), PROFILE), payload + b" " * 49_000, signer(b.agency.documents))
 
 
-def adopts(
-    name: str,
-    about: str,
-    profile: Callable[[Bundle], bytes] | None = None,
-    policy: Callable[[Bundle], bytes] | None = None,
-) -> None:
+def adopts(name: str, about: str, profile: Callable[[Bundle], bytes] | None = None, policy: Callable[[Bundle], bytes] | None = None) -> None:
     """The first profile or policy is this: the second or third line after the first boot."""
 
     def build(b: Bundle) -> None:
@@ -279,54 +213,20 @@ def adopts(
 
 
 adopts("profile-of-other-device", "The profile is for another device.", profile=lambda b: b.agency.profile(SECOND))
-adopts(
-    "profile-of-other-agency",
-    "The profile is another agency's, signed by a key of this one.",
-    profile=lambda b: b.agency.profile(agency="other-agency"),
-)
-adopts(
-    "profile-by-unknown-key",
-    "A key that the trust file does not know signed the profile.",
-    profile=lambda b: b.agency.profile(key=STRANGER),
-)
-adopts(
-    "profile-by-receipt-key",
-    "A dock signed the profile.",
-    profile=lambda b: b.agency.profile(key=b.agency.receipts[DOCK]),
-)
-adopts(
-    "profile-of-other-version",
-    "The profile's version is not the entry's.",
-    profile=lambda b: b.agency.profile(version=2),
-)
-adopts(
-    "profile-of-other-typ",
-    "The profile's header says that it is a policy.",
-    profile=lambda b: b.agency.profile(typ=POLICY),
-)
+adopts("profile-of-other-agency", "The profile is another agency's, signed by a key of this one.", profile=lambda b: b.agency.profile(agency="other-agency"))
+adopts("profile-by-unknown-key", "A key that the trust file does not know signed the profile.", profile=lambda b: b.agency.profile(key=STRANGER))
+adopts("profile-by-receipt-key", "A dock signed the profile.", profile=lambda b: b.agency.profile(key=b.agency.receipts[DOCK]))
+adopts("profile-of-other-version", "The profile's version is not the entry's.", profile=lambda b: b.agency.profile(version=2))
+adopts("profile-of-other-typ", "The profile's header says that it is a policy.", profile=lambda b: b.agency.profile(typ=POLICY))
 adopts("profile-is-a-policy", "A policy is adopted as the profile.", profile=lambda b: b.agency.policy())
 adopts("profile-with-more", "The profile has a field more.", profile=lambda b: b.agency.profile(rank="high"))
 adopts("profile-garbage", "The profile is no JWS.", profile=lambda b: b"not a document")
 adopts("profile-trailing-newline", "The profile ends in a newline.", profile=lambda b: b.agency.profile() + b"\n")
 adopts("profile-too-long", "The profile is a JWS of more than 65,536 bytes, rightly signed.", profile=long_profile)
-adopts(
-    "profile-alg-none",
-    "The profile has no signature, and says so.",
-    profile=lambda b: token({"alg": "none", "typ": PROFILE}, compact({}), lambda message: b""),
-)
-adopts(
-    "policy-of-other-agency",
-    "The policy is another agency's, signed by a key of this one.",
-    policy=lambda b: b.agency.policy(agency="other-agency"),
-)
-adopts(
-    "policy-by-other-agency",
-    "The policy is another agency's, in this agency's name.",
-    policy=lambda b: b.agency.policy(key=OTHER.documents),
-)
-adopts(
-    "policy-of-other-version", "The policy's version is not the entry's.", policy=lambda b: b.agency.policy(version=7)
-)
+adopts("profile-alg-none", "The profile has no signature, and says so.", profile=lambda b: token({"alg": "none", "typ": PROFILE}, compact({}), lambda message: b""))
+adopts("policy-of-other-agency", "The policy is another agency's, signed by a key of this one.", policy=lambda b: b.agency.policy(agency="other-agency"))
+adopts("policy-by-other-agency", "The policy is another agency's, in this agency's name.", policy=lambda b: b.agency.policy(key=OTHER.documents))
+adopts("policy-of-other-version", "The policy's version is not the entry's.", policy=lambda b: b.agency.policy(version=7))
 adopts("policy-is-a-profile", "The profile is adopted as the policy.", policy=lambda b: b.agency.profile())
 adopts("policy-with-null-hazard", "The policy lacks what it must have.", policy=lambda b: b.agency.policy(hazard=None))
 
@@ -354,10 +254,7 @@ def policy_rolled_back(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "good-adopted-again",
-    "The same profile and policy are adopted again after a restart; an invalid one in between would count for nothing.",
-)
+@scenario("good-adopted-again", "The same profile and policy are adopted again after a restart; an invalid one in between would count for nothing.")
 def good_adopted_again(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         d.record("first")
@@ -369,14 +266,10 @@ def good_adopted_again(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "document-invalid-keeps-old", "An invalid profile that names no officer is adopted: the old one stays in force."
-)
+@scenario("document-invalid-keeps-old", "An invalid profile that names no officer is adopted: the old one stays in force.")
 def document_invalid_keeps_old(b: Bundle) -> None:
     def change(d: Recorder) -> None:
-        b.expect(
-            "DOCUMENT_INVALID", d.adopt("profile", d.agency.profile(version=2, officer="unassigned", key=STRANGER), 2)
-        )
+        b.expect("DOCUMENT_INVALID", d.adopt("profile", d.agency.profile(version=2, officer="unassigned", key=STRANGER), 2))
         d.record("first")
 
     brief(b, change)

@@ -69,14 +69,8 @@ def entered_gap_and_overlap(b: Bundle, d: Recorder, r: Recording) -> None:
 filmed("gap-entered", "Gaps of every cause, as entered.", entered_gap)
 filmed("gap-hidden", "Media time has a hole of a microsecond more than a joint.", hole)
 filmed("good-joint", "Media time has a hole, and then an overlap, of exactly a joint.", joint)
-filmed(
-    "segment-overlapping", "A segment begins a microsecond more than a joint before the end of the one before.", overlap
-)
-filmed(
-    "gap-entered-before-other-segment",
-    "A gap was entered, but before another segment than the one after the hole.",
-    gap_before_other_segment,
-)
+filmed("segment-overlapping", "A segment begins a microsecond more than a joint before the end of the one before.", overlap)
+filmed("gap-entered-before-other-segment", "A gap was entered, but before another segment than the one after the hole.", gap_before_other_segment)
 filmed("gap-entered-and-overlap", "A gap excuses a hole and no overlap.", entered_gap_and_overlap)
 
 
@@ -114,19 +108,8 @@ def one_more(b: Bundle, d: Recorder, r: Recording) -> None:
 
 # Two segments: 8 frames of 2 a second; half of what they should be would last 8 seconds.
 close_of("frames-missing", "A recording has less than half of the frames that its length asks for.", few_frames)
-close_of(
-    "frames-missing-by-duration",
-    "By its close a recording lasted a microsecond too long for its frames.",
-    one_more,
-    duration_us=8_000_001,
-)
-close_of(
-    "good-frames-half",
-    "A recording has half of the frames that its length asks for.",
-    one_more,
-    False,
-    duration_us=8_000_000,
-)
+close_of("frames-missing-by-duration", "By its close a recording lasted a microsecond too long for its frames.", one_more, duration_us=8_000_001)
+close_of("good-frames-half", "A recording has half of the frames that its length asks for.", one_more, False, duration_us=8_000_000)
 close_of("good-frames-dropped", "Frames were dropped, and entered so.", few_frames, False, dropped=4)
 
 
@@ -181,23 +164,11 @@ def pause_with_gap(b: Bundle, d: Recorder, r: Recording) -> None:
     b.expect("PAUSE_HIDDEN", d.segment(r, first_frame_us=r.film_us + r.end_us + 2_000_000))
 
 
-filmed(
-    "pause-hidden",
-    "A segment's first frame was exposed a microsecond more than a pause later than media time says.",
-    pause,
-)
+filmed("pause-hidden", "A segment's first frame was exposed a microsecond more than a pause later than media time says.", pause)
 filmed("good-drift", "First frames half a second late and early: no pause.", drift)
-filmed(
-    "pause-in-small-steps",
-    "Each segment is a little later than the one before: held against the first, that is a pause.",
-    slow_drift,
-)
+filmed("pause-in-small-steps", "Each segment is a little later than the one before: held against the first, that is a pause.", slow_drift)
 filmed("pause-backwards", "A segment's first frame was exposed too early.", hurry)
-filmed(
-    "pause-despite-gap",
-    "A gap excuses a hole in media time, and no pause that media time does not show.",
-    pause_with_gap,
-)
+filmed("pause-despite-gap", "A gap excuses a hole in media time, and no pause that media time does not show.", pause_with_gap)
 
 
 # Order and counts
@@ -238,20 +209,12 @@ def three_kinds(b: Bundle, d: Recorder, r: Recording) -> None:
 
 
 filmed("segment-index-left-out", "A segment's number is left out.", index_left_out)
-filmed(
-    "segment-index-left-out-once",
-    "A number is left out, and those after it are off by one: found once.",
-    index_left_out_and_on,
-)
+filmed("segment-index-left-out-once", "A number is left out, and those after it are off by one: found once.", index_left_out_and_on)
 filmed("segment-index-repeated", "A segment's number is used twice.", index_repeated)
 filmed("segments-out-of-order", "Two segments are entered in each other's place.", swapped)
 filmed("segment-hole-and-pause", "A segment is after a hole and after a pause: the hole is found.", two_faults)
 filmed("segments-two-holes", "Two holes in one recording: the first is found.", two_bad_segments)
-filmed(
-    "segments-pause-hole-order",
-    "A pause, then a hole, then a wrong number: for one recording only the first of the three codes.",
-    three_kinds,
-)
+filmed("segments-pause-hole-order", "A pause, then a hole, then a wrong number: for one recording only the first of the three codes.", three_kinds)
 
 
 def miscounted(name: str, about: str, **closing: object) -> None:
@@ -321,10 +284,7 @@ def unfinished_by_boot(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "two-open-at-once",
-    "A recording is opened while another is open: the other has no end, and what comes of it has no recording.",
-)
+@scenario("two-open-at-once", "A recording is opened while another is open: the other has no end, and what comes of it has no recording.")
 def two_open_at_once(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         one, two = d.recording("first"), d.recording("second")
@@ -359,10 +319,7 @@ def id_reused(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "opened-twice",
-    "A recording is opened again while it is open: the second opening counts for nothing, and the recording goes on.",
-)
+@scenario("opened-twice", "A recording is opened again while it is open: the second opening counts for nothing, and the recording goes on.")
 def opened_twice(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         r = d.start("first")
@@ -392,10 +349,7 @@ def orphans_after_close(b: Bundle) -> None:
     brief(b, change)
 
 
-@scenario(
-    "orphans-of-no-recording",
-    "Entries of every kind of a recording that was never opened. Its notice alone would be none.",
-)
+@scenario("orphans-of-no-recording", "Entries of every kind of a recording that was never opened. Its notice alone would be none.")
 def orphans_of_no_recording(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         r = d.recording("never-opened")

@@ -30,9 +30,7 @@ def text_of(d: Recorder, name: str) -> str:
     return data.decode()
 
 
-def bent(
-    name: str, about: str, change: Callable[[Recorder, str], str | bytes], code: str = "CHECKPOINT_INVALID"
-) -> None:
+def bent(name: str, about: str, change: Callable[[Recorder, str], str | bytes], code: str = "CHECKPOINT_INVALID") -> None:
     """The file ``checkpoint`` is another."""
 
     def build(b: Bundle) -> None:
@@ -53,141 +51,36 @@ def root_at(note: str) -> int:
     return len("\n".join(note.split("\n")[:2])) + 1
 
 
-bent(
-    "checkpoint-bit-of-root",
-    "One letter of the checkpoint's root is another.",
-    lambda d, note: swapped(note, root_at(note) + 5),
-    "HISTORY_FORKED",
-)
-bent(
-    "checkpoint-bit-of-signature",
-    "One letter of the checkpoint's signature is another.",
-    lambda d, note: swapped(note, len(note) - 20),
-)
-bent(
-    "checkpoint-bit-of-key-id",
-    "The key id of the checkpoint's signature is another: no signature of the ledger.",
-    lambda d, note: swapped(note, note.rindex(" ") + 1),
-)
-bent(
-    "checkpoint-size-smaller",
-    "The checkpoint's size is one less: its root is that of no such tree.",
-    lambda d, note: note.replace(f"\n{d.size}\n", f"\n{d.size - 1}\n"),
-    "HISTORY_FORKED",
-)
-bent(
-    "checkpoint-size-larger",
-    "The checkpoint's size is one more than there are lines.",
-    lambda d, note: note.replace(f"\n{d.size}\n", f"\n{d.size + 1}\n"),
-    "LEDGER_CUT",
-)
-bent(
-    "checkpoint-size-leading-zero",
-    "The checkpoint's size has a leading zero.",
-    lambda d, note: note.replace(f"\n{d.size}\n", f"\n0{d.size}\n"),
-)
-bent(
-    "checkpoint-size-plus",
-    "The checkpoint's size has a plus.",
-    lambda d, note: note.replace(f"\n{d.size}\n", f"\n+{d.size}\n"),
-)
-bent(
-    "checkpoint-size-other-digits",
-    "The checkpoint's size is in digits of another script.",
-    lambda d, note: note.replace(
-        f"\n{d.size}\n", "\n" + "".join(chr(0xFF10 + int(digit)) for digit in str(d.size)) + "\n"
-    ),
-)
-bent(
-    "checkpoint-size-negative",
-    "The checkpoint's size is below zero.",
-    lambda d, note: note.replace(f"\n{d.size}\n", f"\n-{d.size}\n"),
-)
-bent(
-    "checkpoint-size-zero",
-    "A checkpoint over no lines, with the right root: no key is in force.",
-    lambda d, note: d.text(0) + "\n" + own_signature(d.text(0), d.key),
-)
-bent(
-    "checkpoint-of-other-origin",
-    "A checkpoint of another device, by this device's key.",
-    lambda d, note: signed(d, note_text(origin(d.agency.name, SECOND), d.size, root(d))),
-)
-bent(
-    "checkpoint-of-other-agency",
-    "A checkpoint of another agency's ledger.",
-    lambda d, note: signed(d, note_text(origin("other-agency", DEVICE), d.size, root(d))),
-)
-bent(
-    "checkpoint-extension-line", "A checkpoint with an extension line.", lambda d, note: signed(d, d.text() + "more\n")
-)
-bent(
-    "checkpoint-root-short",
-    "A root of 31 bytes.",
-    lambda d, note: signed(d, note_text(origin(d.agency.name, d.name), d.size, bytes(31))),
-)
-bent(
-    "checkpoint-root-not-minimal",
-    "The root is spelled with left-over bits.",
-    lambda d, note: signed(d, left_over(d.text())),
-)
+bent("checkpoint-bit-of-root", "One letter of the checkpoint's root is another.", lambda d, note: swapped(note, root_at(note) + 5), "HISTORY_FORKED")
+bent("checkpoint-bit-of-signature", "One letter of the checkpoint's signature is another.", lambda d, note: swapped(note, len(note) - 20))
+bent("checkpoint-bit-of-key-id", "The key id of the checkpoint's signature is another: no signature of the ledger.", lambda d, note: swapped(note, note.rindex(" ") + 1))
+bent("checkpoint-size-smaller", "The checkpoint's size is one less: its root is that of no such tree.", lambda d, note: note.replace(f"\n{d.size}\n", f"\n{d.size - 1}\n"), "HISTORY_FORKED")
+bent("checkpoint-size-larger", "The checkpoint's size is one more than there are lines.", lambda d, note: note.replace(f"\n{d.size}\n", f"\n{d.size + 1}\n"), "LEDGER_CUT")
+bent("checkpoint-size-leading-zero", "The checkpoint's size has a leading zero.", lambda d, note: note.replace(f"\n{d.size}\n", f"\n0{d.size}\n"))
+bent("checkpoint-size-plus", "The checkpoint's size has a plus.", lambda d, note: note.replace(f"\n{d.size}\n", f"\n+{d.size}\n"))
+bent("checkpoint-size-other-digits", "The checkpoint's size is in digits of another script.", lambda d, note: note.replace(f"\n{d.size}\n", "\n" + "".join(chr(0xFF10 + int(digit)) for digit in str(d.size)) + "\n"))
+bent("checkpoint-size-negative", "The checkpoint's size is below zero.", lambda d, note: note.replace(f"\n{d.size}\n", f"\n-{d.size}\n"))
+bent("checkpoint-size-zero", "A checkpoint over no lines, with the right root: no key is in force.", lambda d, note: d.text(0) + "\n" + own_signature(d.text(0), d.key))
+bent("checkpoint-of-other-origin", "A checkpoint of another device, by this device's key.", lambda d, note: signed(d, note_text(origin(d.agency.name, SECOND), d.size, root(d))))
+bent("checkpoint-of-other-agency", "A checkpoint of another agency's ledger.", lambda d, note: signed(d, note_text(origin("other-agency", DEVICE), d.size, root(d))))
+bent("checkpoint-extension-line", "A checkpoint with an extension line.", lambda d, note: signed(d, d.text() + "more\n"))
+bent("checkpoint-root-short", "A root of 31 bytes.", lambda d, note: signed(d, note_text(origin(d.agency.name, d.name), d.size, bytes(31))))
+bent("checkpoint-root-not-minimal", "The root is spelled with left-over bits.", lambda d, note: signed(d, left_over(d.text())))
 bent("checkpoint-unsigned", "The text of the checkpoint alone.", lambda d, note: d.text())
-bent(
-    "checkpoint-without-signature-line",
-    "The text and the empty line, and no signature.",
-    lambda d, note: d.text() + "\n",
-)
-bent(
-    "checkpoint-17-signatures",
-    "Seventeen signature lines, one of them the ledger's.",
-    lambda d, note: note + 16 * nobody(d),
-)
-bent(
-    "checkpoint-too-long",
-    "More than 16,384 bytes.",
-    lambda d, note: note + signature_line("n" * 17_000, 1, bytes(32), bytes(64)),
-)
+bent("checkpoint-without-signature-line", "The text and the empty line, and no signature.", lambda d, note: d.text() + "\n")
+bent("checkpoint-17-signatures", "Seventeen signature lines, one of them the ledger's.", lambda d, note: note + 16 * nobody(d))
+bent("checkpoint-too-long", "More than 16,384 bytes.", lambda d, note: note + signature_line("n" * 17_000, 1, bytes(32), bytes(64)))
 bent("checkpoint-no-last-newline", "The last newline is missing.", lambda d, note: note[:-1])
 bent("checkpoint-trailing", "An empty line follows the signatures.", lambda d, note: note + "\n")
-bent(
-    "checkpoint-carriage-returns",
-    "Lines end in carriage return and newline.",
-    lambda d, note: note.replace("\n", "\r\n"),
-)
+bent("checkpoint-carriage-returns", "Lines end in carriage return and newline.", lambda d, note: note.replace("\n", "\r\n"))
 bent("checkpoint-hyphen", "A hyphen for the dash before a signature.", lambda d, note: note.replace("— ", "- "))
 bent("checkpoint-random", "A checkpoint of random bytes.", lambda d, note: Dice("random checkpoint").bytes(300))
 bent("checkpoint-empty", "An empty checkpoint.", lambda d, note: "")
-bent(
-    "checkpoint-by-identity",
-    "The identity key signed the checkpoint.",
-    lambda d, note: d.text() + "\n" + own_signature(d.text(), d.identity),
-)
-bent(
-    "checkpoint-by-old-epoch",
-    "An epoch key that is over signed the checkpoint.",
-    lambda d, note: d.text() + "\n" + own_signature(d.text(), d.old_keys[-1]),
-)
-bent(
-    "checkpoint-by-later-epoch",
-    "A checkpoint over fewer lines, by the key that came after them.",
-    lambda d, note: d.text(6) + "\n" + own_signature(d.text(6), d.key),
-)
-bent(
-    "checkpoint-only-cosigned",
-    "The checkpoint has a witness's signature and not the ledger's.",
-    lambda d, note: d.note(own=False),
-)
-bent(
-    "checkpoint-large-s",
-    "The ledger's signature with the group order added to S.",
-    lambda d, note: (
-        d.text()
-        + "\n"
-        + signature_line(
-            origin(d.agency.name, d.name), 1, public(d.key), with_large_s(d.key.sign(d.text().encode()).signature)
-        )
-    ),
-)
+bent("checkpoint-by-identity", "The identity key signed the checkpoint.", lambda d, note: d.text() + "\n" + own_signature(d.text(), d.identity))
+bent("checkpoint-by-old-epoch", "An epoch key that is over signed the checkpoint.", lambda d, note: d.text() + "\n" + own_signature(d.text(), d.old_keys[-1]))
+bent("checkpoint-by-later-epoch", "A checkpoint over fewer lines, by the key that came after them.", lambda d, note: d.text(6) + "\n" + own_signature(d.text(6), d.key))
+bent("checkpoint-only-cosigned", "The checkpoint has a witness's signature and not the ledger's.", lambda d, note: d.note(own=False))
+bent("checkpoint-large-s", "The ledger's signature with the group order added to S.", lambda d, note: d.text() + "\n" + signature_line(origin(d.agency.name, d.name), 1, public(d.key), with_large_s(d.key.sign(d.text().encode()).signature)))
 
 
 def root(d: Recorder) -> bytes:
@@ -209,10 +102,7 @@ def left_over(text: str) -> str:
     return text[:where] + letters[letters.index(text[where]) | 1] + text[where + 1 :]
 
 
-@scenario(
-    "good-sixteen-signatures",
-    "Sixteen signature lines: the ledger's last, fourteen of nobody, one false in the witness's name but of another key.",
-)
+@scenario("good-sixteen-signatures", "Sixteen signature lines: the ledger's last, fourteen of nobody, one false in the witness's name but of another key.")
 def good_sixteen_signatures(b: Bundle) -> None:
     d = small(b)
     other = cosignature(d.text(), WITNESS, Dice("nobody").key(), 0)
@@ -260,10 +150,7 @@ def cosigned_short(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "cosigned-bit-of-root",
-    "One letter of the cosigned note's root is another: the cosignatures are false, and that comes first.",
-)
+@scenario("cosigned-bit-of-root", "One letter of the cosigned note's root is another: the cosignatures are false, and that comes first.")
 def cosigned_bit_of_root(b: Bundle) -> None:
     d = small(b)
     note = text_of(d, "cosigned")
@@ -272,10 +159,7 @@ def cosigned_bit_of_root(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "cosigned-false-in-checkpoint",
-    "A false cosignature in a witness's name is added to the checkpoint; the cosigned note is good.",
-)
+@scenario("cosigned-false-in-checkpoint", "A false cosignature in a witness's name is added to the checkpoint; the cosigned note is good.")
 def cosigned_false_in_checkpoint(b: Bundle) -> None:
     d = small(b)
     line = signature_line(DOCK, COSIGNATURE, public(d.agency.witnesses[DOCK]), bytes(72))
@@ -291,9 +175,7 @@ def cosigned_without_ledgers_signature(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "cosigned-in-dock-s-name-by-receipt-key", "The dock's receipt key made the cosignature: it is of no key that may."
-)
+@scenario("cosigned-in-dock-s-name-by-receipt-key", "The dock's receipt key made the cosignature: it is of no key that may.")
 def cosigned_in_docks_name(b: Bundle) -> None:
     d = small(b)
     line = cosignature(d.text(), DOCK, d.agency.receipts[DOCK], d.true_us // 1_000_000)
@@ -301,10 +183,7 @@ def cosigned_in_docks_name(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "cosigned-as-plain-signature",
-    "The witness's key made a plain signature of the note, which says no time: it does not count.",
-)
+@scenario("cosigned-as-plain-signature", "The witness's key made a plain signature of the note, which says no time: it does not count.")
 def cosigned_as_plain_signature(b: Bundle) -> None:
     d = small(b)
     key = d.agency.witnesses[WITNESS]
@@ -328,26 +207,11 @@ def kept(name: str, about: str, note: Callable[[Recorder], str], code: str) -> N
 
 
 kept("note-garbage", "A note given that is none.", lambda d: "not a note", "CHECKPOINT_INVALID")
-kept(
-    "note-of-other-device",
-    "A note given of another device.",
-    lambda d: signed(d, note_text(origin(d.agency.name, SECOND), d.size, root(d))),
-    "CHECKPOINT_INVALID",
-)
-kept(
-    "note-false",
-    "A note given whose cosignature is false.",
-    lambda d: d.text() + "\n" + signature_line(DOCK, COSIGNATURE, public(d.agency.witnesses[DOCK]), bytes(72)),
-    "CHECKPOINT_INVALID",
-)
+kept("note-of-other-device", "A note given of another device.", lambda d: signed(d, note_text(origin(d.agency.name, SECOND), d.size, root(d))), "CHECKPOINT_INVALID")
+kept("note-false", "A note given whose cosignature is false.", lambda d: d.text() + "\n" + signature_line(DOCK, COSIGNATURE, public(d.agency.witnesses[DOCK]), bytes(72)), "CHECKPOINT_INVALID")
 kept("note-larger", "A note given over more lines than there are.", lambda d: fork(d, d.size + 5), "LEDGER_CUT")
 kept("note-of-other-history", "A note given over another history.", lambda d: fork(d, 10), "HISTORY_FORKED")
-kept(
-    "note-of-other-history-uncosigned",
-    "A note given over another history, by the device alone.",
-    lambda d: signed(d, d.text(10, bytes(32))),
-    "HISTORY_FORKED",
-)
+kept("note-of-other-history-uncosigned", "A note given over another history, by the device alone.", lambda d: signed(d, d.text(10, bytes(32))), "HISTORY_FORKED")
 
 
 def fork(d: Recorder, size: int) -> str:
@@ -356,9 +220,7 @@ def fork(d: Recorder, size: int) -> str:
     return f"{text}\n{cosignature(text, WITNESS, d.agency.witnesses[WITNESS], d.true_us // 1_000_000)}"
 
 
-@scenario(
-    "two-histories", "Two ledgers of one device, both witnessed: a note of the one, given with the other, shows it."
-)
+@scenario("two-histories", "Two ledgers of one device, both witnessed: a note of the one, given with the other, shows it.")
 def two_histories(b: Bundle) -> None:
     other = Recorder(b.agency)
     other.begin()
@@ -373,10 +235,7 @@ def two_histories(b: Bundle) -> None:
 # Rewritten, with a key
 
 
-@scenario(
-    "rewritten-with-epoch-key",
-    "Whoever has the newest epoch key writes the last lines anew, and the checkpoint; the witness's note stands.",
-)
+@scenario("rewritten-with-epoch-key", "Whoever has the newest epoch key writes the last lines anew, and the checkpoint; the witness's note stands.")
 def rewritten_with_epoch_key(b: Bundle) -> None:
     d = small(b)
     cosigned = d.files["cosigned"]
@@ -396,10 +255,7 @@ def unsay(d: Recorder, size: int) -> None:
     d.named = [(seq, ref) for seq, ref in d.named if seq < size]
 
 
-@scenario(
-    "rewritten-shorter-with-epoch-key",
-    "Whoever has the newest epoch key writes the end anew, shorter than the witness's note.",
-)
+@scenario("rewritten-shorter-with-epoch-key", "Whoever has the newest epoch key writes the end anew, shorter than the witness's note.")
 def rewritten_shorter(b: Bundle) -> None:
     d = small(b)
     cosigned = d.files["cosigned"]
@@ -412,10 +268,7 @@ def rewritten_shorter(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "rewritten-with-identity-key",
-    "Whoever has stolen the identity key writes a whole ledger anew; the witness's note stands.",
-)
+@scenario("rewritten-with-identity-key", "Whoever has stolen the identity key writes a whole ledger anew; the witness's note stands.")
 def rewritten_with_identity_key(b: Bundle) -> None:
     first = Recorder(b.agency)
     first.begin()
@@ -432,17 +285,12 @@ def rewritten_with_identity_key(b: Bundle) -> None:
     b.witnessed = False
 
 
-@scenario(
-    "rolled-back",
-    "The storage is set back to an older image, and the device records on: the folder alone does not show it.",
-)
+@scenario("rolled-back", "The storage is set back to an older image, and the device records on: the folder alone does not show it.")
 def rolled_back(b: Bundle) -> None:
     roll_back(b)
 
 
-@scenario(
-    "rolled-back-note-shows-it", "The same; a witness kept the note of the history that was set back, and it is given."
-)
+@scenario("rolled-back-note-shows-it", "The same; a witness kept the note of the history that was set back, and it is given.")
 def rolled_back_note(b: Bundle) -> None:
     b.notes = [roll_back(b)]
     b.expect("HISTORY_FORKED", "note 0")
@@ -479,10 +327,7 @@ def roll_back(b: Bundle, lost: int = 1) -> str:
 # Witnessed entries
 
 
-@scenario(
-    "good-witnessed-entries",
-    "Cosignatures came back into the ledger, one over an older size; one note is of nobody and says nothing.",
-)
+@scenario("good-witnessed-entries", "Cosignatures came back into the ledger, one over an older size; one note is of nobody and says nothing.")
 def good_witnessed_entries(b: Bundle) -> None:
     def change(d: Recorder) -> None:
         d.witnessed()
@@ -493,10 +338,7 @@ def good_witnessed_entries(b: Bundle) -> None:
     small(b, change)
 
 
-@scenario(
-    "witnessed-entry-alone",
-    "Only an entry says that a witness saw the ledger: that bounds times, and not what may have followed.",
-)
+@scenario("witnessed-entry-alone", "Only an entry says that a witness saw the ledger: that bounds times, and not what may have followed.")
 def witnessed_entry_alone(b: Bundle) -> None:
     d = small(b, lambda d: d.witnessed())
     del d.files["cosigned"]
@@ -511,16 +353,12 @@ def archive_with_note(b: Bundle, device: str) -> None:
     b.notes = [kept.note() if device == "rec-gone" else b.devices[f"archive/{device}"].note()]
 
 
-@scenario(
-    "good-archive-with-note", "A witness's note of one of the devices, given with the archive: it counts for that one."
-)
+@scenario("good-archive-with-note", "A witness's note of one of the devices, given with the archive: it counts for that one.")
 def good_archive_with_note(b: Bundle) -> None:
     archive_with_note(b, SECOND)
 
 
-@scenario(
-    "archive-device-gone", "A witness has a note of a device that is not in the archive: a whole device is missing."
-)
+@scenario("archive-device-gone", "A witness has a note of a device that is not in the archive: a whole device is missing.")
 def archive_device_gone(b: Bundle) -> None:
     archive_with_note(b, "rec-gone")
     for device in (DEVICE, SECOND):
@@ -536,33 +374,11 @@ def witnessed_entry(name: str, about: str, note: Callable[[Recorder], str], code
     scenario(name, about)(build)
 
 
-witnessed_entry(
-    "witnessed-entry-garbage", "A witnessed entry whose note is none.", lambda d: "not a note", "CHECKPOINT_INVALID"
-)
-witnessed_entry(
-    "witnessed-entry-false",
-    "A witnessed entry whose cosignature is false.",
-    lambda d: d.text() + "\n" + signature_line(DOCK, COSIGNATURE, public(d.agency.witnesses[DOCK]), bytes(72)),
-    "CHECKPOINT_INVALID",
-)
-witnessed_entry(
-    "witnessed-entry-of-other-device",
-    "A witnessed entry whose note is of another device.",
-    lambda d: cosigned_text(d, note_text(origin(d.agency.name, SECOND), 3, root(d))),
-    "CHECKPOINT_INVALID",
-)
-witnessed_entry(
-    "witnessed-entry-of-the-future",
-    "A witnessed entry whose note is over more lines than stand before it.",
-    lambda d: fork(d, d.size + 1),
-    "LEDGER_CUT",
-)
-witnessed_entry(
-    "witnessed-entry-of-other-history",
-    "A witnessed entry whose note is over another history.",
-    lambda d: fork(d, 5),
-    "HISTORY_FORKED",
-)
+witnessed_entry("witnessed-entry-garbage", "A witnessed entry whose note is none.", lambda d: "not a note", "CHECKPOINT_INVALID")
+witnessed_entry("witnessed-entry-false", "A witnessed entry whose cosignature is false.", lambda d: d.text() + "\n" + signature_line(DOCK, COSIGNATURE, public(d.agency.witnesses[DOCK]), bytes(72)), "CHECKPOINT_INVALID")
+witnessed_entry("witnessed-entry-of-other-device", "A witnessed entry whose note is of another device.", lambda d: cosigned_text(d, note_text(origin(d.agency.name, SECOND), 3, root(d))), "CHECKPOINT_INVALID")
+witnessed_entry("witnessed-entry-of-the-future", "A witnessed entry whose note is over more lines than stand before it.", lambda d: fork(d, d.size + 1), "LEDGER_CUT")
+witnessed_entry("witnessed-entry-of-other-history", "A witnessed entry whose note is over another history.", lambda d: fork(d, 5), "HISTORY_FORKED")
 
 
 def cosigned_text(d: Recorder, text: str) -> str:

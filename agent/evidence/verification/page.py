@@ -121,9 +121,7 @@ def _by_axis(report: Report) -> Safe | None:
     if not found:
         return None
     zh = "、".join(AXIS_TEXT[axis][0] for axis in found)
-    return both(
-        f"发现涉及：{zh}。各项含义见第二节，具体位置见第三节。", f"They concern {', '.join(found)}; see 2 and 3."
-    )
+    return both(f"发现涉及：{zh}。各项含义见第二节，具体位置见第三节。", f"They concern {', '.join(found)}; see 2 and 3.")
 
 
 def _entered(totals: Mapping[str, int]) -> Safe | None:
@@ -154,9 +152,7 @@ def _witnessed(report: Report) -> Safe:
 
 def _key(about: Mapping[str, Any]) -> Safe:
     if about.get("with_identity"):
-        return both(
-            "检验时持有档案私钥，已打开内容核对。", "The archive identity was given: content was opened and compared."
-        )
+        return both("检验时持有档案私钥，已打开内容核对。", "The archive identity was given: content was opened and compared.")
     return both(
         "检验时没有档案私钥：只核对了加密文件的大小和摘要，没有打开内容。",
         "No archive identity was given: sealed files were checked by size and digest; their content was not opened.",
@@ -181,9 +177,7 @@ def _about(about: Mapping[str, Any]) -> Safe:
             values[key] = iso_text(str(about[key]))
     values["with_identity"] = both("已给出", "given") if about.get("with_identity") else both("没有给出", "not given")
     accepted = about.get("accept_simulated")
-    values["accept_simulated"] = (
-        both("按要求不算作发现", "accepted, as asked") if accepted else both("算作发现", "a finding")
-    )
+    values["accept_simulated"] = both("按要求不算作发现", "accepted, as asked") if accepted else both("算作发现", "a finding")
     values["notes"] = str(about.get("notes") or 0)
     values["seconds"] = _seconds(about.get("seconds"))
     rows = [(both(*ABOUT[key]), values[key]) for key in ABOUT if values.get(key) is not None]
