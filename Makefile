@@ -52,6 +52,9 @@ lock: $(VENV)/dev.stamp  ## resolves the pins anew
 	  $(VENV)/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 	    --no-emit-trusted-host --no-header --no-annotate $$(echo $${set#*:} | tr , '\n' | sed 's/^/--extra /' | tr '\n' ' ') \
 	    pyproject.toml -o provisioning/lock/$${set%%:*}.txt || exit 1; done
+# pip-compile drops the marker of an extra's requirement, without which the lock would fit no other machine.
+	@marker="$$(sed -n 's/.*"atheris[^;]*; \(.*\)",/\1/p' pyproject.toml)" && \
+	  sed -i "s/^\(atheris==[^ ]*\) /\1 ; $$marker /" provisioning/lock/dev.txt
 
 clean:
 	rm -rf build $(VENV)

@@ -67,7 +67,7 @@ def load(path: Path, kind: type[T]) -> T:
         found = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # besides its own errors: text that is not UTF-8, endless numbers
         raise ConfigError(f"{path} is not TOML: {error}") from error
     try:
         config: T = TypeAdapter(kind).validate_python(found)

@@ -7,14 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import latency, memory, sealing_cost, segment_cuts, soak, verification
+from benchmarks import (
+    latency,
+    many_files,
+    memory,
+    overhead,
+    sealing_cost,
+    segment_cuts,
+    soak,
+    verification,
+)
 from benchmarks.report import Table, save, show
 
 ALL: Final[dict[str, Callable[..., Table]]] = {
     "sealing_cost": sealing_cost.run,
+    "overhead": overhead.run,
     "latency": latency.run,
     "memory": memory.run,
     "verification": verification.run,
+    "many_files": many_files.run,
     "segment_cuts": segment_cuts.run,
     "soak": soak.run,
 }

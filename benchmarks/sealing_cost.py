@@ -83,12 +83,12 @@ class Evidence:
     """The recorder's own sink and journal on an evidence folder."""
 
     def __init__(self, folder: Path, credentials: Credentials, key_folder: Path) -> None:
-        self._folder = EvidenceFolder(folder / "evidence")
-        make_private_folder(self._folder.path)
-        make_private_folder(self._folder.objects)
+        self.folder = EvidenceFolder(folder / "evidence")
+        make_private_folder(self.folder.path)
+        make_private_folder(self.folder.objects)
         policy, device = credentials.documents.policy, credentials.identity.device
         agency, clock = credentials.trust.agency, LinuxClock()
-        self._journal = Journal(self._folder, Past(), device, agency, policy.epoch_lines, lambda: entry_time(clock))
+        self._journal = Journal(self.folder, Past(), device, agency, policy.epoch_lines, lambda: entry_time(clock))
         self._journal.boot(
             load_identity_key(key_folder),
             counter=0,
@@ -98,12 +98,12 @@ class Evidence:
             tail_cut_bytes=0,
         )
         recipients = credentials.documents.recipients
-        self._sink = SegmentSink(self._folder, "0" * 16, recipients, policy.segment_us, self._sealed)
-        self.add = self._sink.add
+        self._sink = SegmentSink(self.folder, "0" * 16, recipients, policy.segment_us, self._sealed)
+        self.add, self.enter = self._sink.add, self._journal.enter
 
     def _sealed(self, segment: Segment) -> None:
         self._journal.enter(segment)
-        place_segment(self._folder, segment)
+        place_segment(self.folder, segment)
 
     def finish(self) -> None:
         """Seals the last segment and ends the recording as the recorder does: next key, checkpoint."""
@@ -117,7 +117,8 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _measure(work: Callable[[], int]) -> Cost:
+def measure(work: Callable[[], int]) -> Cost:
+    """Runs ``work``, which returns its media bytes."""
     wall, processor = time.perf_counter(), _processor_seconds()
     done = work()
     return Cost(_processor_seconds() - processor, time.perf_counter() - wall, done)
@@ -128,7 +129,7 @@ def _to_and_fro(pictures: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     return cycle([*pictures, *pictures[-2:0:-1]])
 
 
-def _film(pictures: list[av.VideoFrame], blocks: list[AudioBlock], frames: int, take: Take) -> int:
+def film(pictures: list[av.VideoFrame], blocks: list[AudioBlock], frames: int, take: Take) -> int:
     """Encodes ``frames`` pictures with their sound, hands on every fragment; returns the media bytes."""
     encoder = Encoder(CameraFormat(*SIZE, FRAMES_PER_SECOND), SOUND, EncoderSettings())
     sound, media_bytes = iter(blocks), 0
@@ -179,7 +180,7 @@ class Bench:
         sink = Plain(folder, self._credentials.documents.policy.segment_us)
 
         def work() -> int:
-            done = _film(self._pictures, self._blocks, self._frames, sink.add)
+            done = film(self._pictures, self._blocks, self._frames, sink.add)
             sink.finish()
             return done
 
@@ -191,7 +192,7 @@ class Bench:
         sink = Evidence(folder, self._credentials, self._keys)
 
         def work() -> int:
-            done = _film(self._pictures, self._blocks, self._frames, sink.add)
+            done = film(self._pictures, self._blocks, self._frames, sink.add)
             sink.finish()
             return done
 
@@ -236,7 +237,7 @@ class Bench:
 
     def _ready_made(self) -> list[Fragment]:
         if not self._fragments:
-            _film(self._pictures, self._blocks, min(150, self._frames), lambda _, one: self._fragments.append(one))
+            film(self._pictures, self._blocks, min(150, self._frames), lambda _, one: self._fragments.append(one))
         return self._fragments
 
     def _fresh(self) -> Path:
@@ -245,7 +246,7 @@ class Bench:
     def _run(self, folder: Path, work: Callable[[], int]) -> Cost:
         os.sync()  # what an earlier run left unwritten is not this one's to wait for
         try:
-            return _measure(work)
+            return measure(work)
         finally:
             shutil.rmtree(folder)
 

@@ -45,7 +45,7 @@ class Run:
     peak_mib: float
 
 
-class _Evidence:
+class Evidence:
     """A device folder made without waiting for a clock: one line a millisecond."""
 
     def __init__(self, path: Path, credentials: Credentials, keys: Path) -> None:
@@ -73,12 +73,15 @@ class _Evidence:
             self._put(self._writer.next_epoch("lines", self._now()))
 
     def seal(self, size: int, index: int) -> None:
-        """A sealed object of about this size, named by a segment entry (of no recording: the cost is the same)."""
+        """A sealed object of this size (in whole MiB from 1 MiB on), named by a segment entry.
+
+        It is of no recording: the cost is the same.
+        """
         path = self.folder.objects / "new"
         with path.open("wb") as file:
             writer = SealedWriter(self._credentials.documents.recipients, file.write)
             for _ in range(max(1, size // len(_BLOCK))):
-                writer.write(_BLOCK)
+                writer.write(_BLOCK[:size])
             ref = writer.close()
         path.rename(self.folder.object_path(ref))
         self.enter(Segment("0" * 16, index, ref, 0, 0, None, 0, recovered=True))
@@ -110,7 +113,8 @@ def _measure(command: list[str]) -> Run:
     return Run(time.perf_counter() - began, spent, int(done.stdout) / 1024)
 
 
-def _verify(path: Path, trust: Path, jobs: int) -> Run:
+def verify_process(path: Path, trust: Path, jobs: int) -> Run:
+    """``recorder verify --json`` without a key; a verdict of any kind will do."""
     words = ["verify", str(path), "--trust", str(trust), "--json", "--jobs", str(jobs)]
     return _measure([sys.executable, "-m", "agent", *words])
 
@@ -122,20 +126,20 @@ def run(out: Path, quick: bool) -> Table:
     try:
         unit = enrol(place)
         credentials = load_credentials(unit)
-        media = _Evidence(place / "media", credentials, unit)
+        media = Evidence(place / "media", credentials, unit)
         for index in range(objects):
             media.seal(object_bytes + index * len(_BLOCK), index)
         media.close()
         trust = unit / "trust.json"
         files = [str(path) for path in (media.folder.ledger, *media.folder.objects.iterdir())]
         hashed = [_measure(["sha256sum", *files]) for _ in range(rounds)]
-        one = [_verify(media.folder.path, trust, 1) for _ in range(rounds)]
-        many = [_verify(media.folder.path, trust, os.cpu_count() or 1) for _ in range(rounds)]
-        ledger = _Evidence(place / "ledger", credentials, unit)
+        one = [verify_process(media.folder.path, trust, 1) for _ in range(rounds)]
+        many = [verify_process(media.folder.path, trust, os.cpu_count() or 1) for _ in range(rounds)]
+        ledger = Evidence(place / "ledger", credentials, unit)
         while ledger.size < lines:
             ledger.enter(Heartbeat("ready"))
         size = ledger.close()
-        long = _verify(ledger.folder.path, trust, 1)
+        long = verify_process(ledger.folder.path, trust, 1)
         proof_seconds = _prove(place / "index", ledger.folder.ledger, size // 2)
         baseline = _median(hashed)
         rows = [

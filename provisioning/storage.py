@@ -69,10 +69,19 @@ class DurableStorage(Storage):
                 return None
             data = self._path.read_bytes()
         try:
-            return load_object(data)
+            return _checked(load_object(data))
         except FormatError as error:
             raise StorageError(f"{self._path} is damaged: {error}; restore it from a backup") from error
 
     def _store(self, data: Tables) -> None:
         text = json.dumps(data, ensure_ascii=False, indent=1)
         durable.write_atomic(self._path, text.encode() + b"\n", self._mode)
+
+
+def _checked(tables: dict[str, Any]) -> Tables:
+    """Tables of numbered rows, as TinyDB takes for granted. Raises FormatError."""
+    for table in tables.values():
+        rows = table.items() if isinstance(table, dict) else [("", table)]
+        if not all(key.isdecimal() and isinstance(row, dict) for key, row in rows):
+            raise FormatError("not tables of numbered rows")
+    return tables

@@ -5,6 +5,7 @@ In CI (``CI`` is set) a lane that should run there and cannot is a failure, here
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -51,6 +52,9 @@ def lanes() -> dict[str, str | None]:
         "rtsp": _rtsp(),
         "strace": _tools("strace"),
         "node": _tools("node"),
+        "atheris": None
+        if importlib.util.find_spec("atheris")
+        else "atheris not installed: it has no wheel for this Python",
         "alsa": _tools("aplay"),
         "chrony": _tools("chronyd", "chronyc"),
         "udev": _tools("udevadm"),

@@ -133,8 +133,9 @@ def verify_command(arguments: argparse.Namespace) -> int:
         console=Console(stderr=True), transient=True, disable=arguments.json,
     )  # fmt: skip
     with progress:
+        bar = progress.add_task("", total=None)
         try:
-            bar = progress.add_task("", total=total_bytes(arguments.path) or None)
+            progress.update(bar, total=total_bytes(arguments.path) or None)
         except OSError as error:
             raise UsageError(f"{arguments.path}: {error.strerror}") from error
         report = verify(arguments.path, question, lambda count: progress.advance(bar, count))

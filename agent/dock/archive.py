@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final, Literal
+
+from pydantic import ConfigDict
 
 from agent.custody import wire
 from agent.dock.settings import DockSettings
@@ -24,11 +27,23 @@ from agent.evidence.entries import Boot, Entry, Epoch, ObjectRef, ReceiptEntry, 
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.ledger import ChainState
 from agent.evidence.merkle import LeafNodes, leaf_hash, root_at
+from agent.evidence.shapes import STRICT, Count, load_shape
 from agent.system import durable
 from agent.system.durable import storage_errors
 
 _READ_BYTES: Final = 1_048_576
 _WRITE_ONCE: Final = 0o440
+_PART: Final = re.compile(rb"[0-9]{1,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class _ListHead:
+    """First line of a staging list: what it is of."""
+
+    size: Count
+    form: Literal["age", "jws"]
+    part_bytes: wire.PartBytes
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
 class Staging:
@@ -53,12 +68,11 @@ class Staging:
         """Takes up what an earlier process left. Raises FormatError when the list does not fit the object."""
         with storage_errors(path, "reading"):
             head, *numbers = _list_path(path).read_bytes().split(b"\n")
-        found = load_object(head)
-        part_bytes = found.get("part_bytes")
-        if not isinstance(part_bytes, int) or (found.get("size"), found.get("form")) != (ref.size, ref.form):
+        found = load_shape(_ListHead, load_object(head))
+        if (found.size, found.form) != (ref.size, ref.form) or ref.size > wire.MAX_PARTS * found.part_bytes:
             raise FormatError("the staging list is of something else")
         # The last piece is empty, or torn by a crash: the part is then simply asked for again.
-        return cls(path, ref, part_bytes, {int(number) for number in numbers[:-1] if number.isdigit()})
+        return cls(path, ref, found.part_bytes, {int(number) for number in numbers[:-1] if _PART.fullmatch(number)})
 
     def write(self, number: int, data: bytes) -> None:
         """Writes one part at its place, then notes it. Not synced: the digest at the end decides."""

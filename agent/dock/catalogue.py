@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from pydantic import ConfigDict
 from tinydb import TinyDB, where
 from tinydb.storages import Storage
 
@@ -18,6 +19,7 @@ from agent.errors import FormatError, StorageError
 from agent.evidence import jws
 from agent.evidence.entries import Close, Entry, Gap, Open, Photo, Segment, load_entry
 from agent.evidence.folder import EvidenceFolder, devices_of
+from agent.evidence.shapes import STRICT, Count, load_shape
 from agent.system import durable
 
 _TABLE: Final = "recordings"
@@ -55,13 +57,23 @@ class Recording:
     action: str | None
     stage: str | None
     matter: str | None
-    opened_us: int
-    closed_us: int | None = None
+    opened_us: Count
+    closed_us: Count | None = None
     reason: str | None = None
-    segments: int = 0
-    photos: int = 0
-    gaps: int = 0
-    bytes: int = 0
+    segments: Count = 0
+    photos: Count = 0
+    gaps: Count = 0
+    bytes: Count = 0
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """How many lines of a device's ledger have been taken in."""
+
+    device: str
+    lines: Count
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
 class Catalogue:
@@ -80,10 +92,12 @@ class Catalogue:
 
     def _load(self) -> bool:
         try:
-            rows = [Recording(**row) for row in self._db.table(_TABLE)]
-            self._lines = {row["device"]: row["lines"] for row in self._db.table(_LINES)}
-        except (StorageError, TypeError, AttributeError, KeyError, ValueError):  # damaged, or another version: rebuilt
+            rows = [load_shape(Recording, dict(row)) for row in self._db.table(_TABLE)]
+            lines = [load_shape(_Lines, dict(row)) for row in self._db.table(_LINES)]
+        # Damaged, or another version: rebuilt. TinyDB takes for granted that there are tables of numbered rows.
+        except (StorageError, FormatError, TypeError, AttributeError, ValueError):
             return False
+        self._lines = {row.device: row.lines for row in lines}
         self._rows = {(row.device, row.recording): row for row in rows}
         return True
 

@@ -21,6 +21,8 @@ from agent.evidence.jws import check_detached
 
 MAX_NOTE_BYTES: Final = 16_384
 MAX_SIGNATURES: Final = 16
+LATEST_SECOND: Final = 2**63 - 1
+"""POSIX time is a signed number of 64 bits."""
 _ED25519: Final = 0x01
 _COSIGNATURE: Final = 0x04
 _DASH: Final = "— "
@@ -172,6 +174,8 @@ def find_cosignature(note: SignedNote, name: str, public_key: bytes) -> NoteSign
         if signature.name == name and signature.key_id == wanted:
             if len(signature.blob) != 72:
                 raise SignatureError("a cosignature has 72 bytes")
+            if _seconds(signature) > LATEST_SECOND:
+                raise SignatureError("a cosignature of no time that can be")
             message = _cosigned_message(note.checkpoint.text(), _seconds(signature))
             check_detached(message, signature.blob[8:], public_key)
             return signature

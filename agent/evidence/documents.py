@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from nacl.signing import SigningKey
 from pydantic import ConfigDict, Field
 
@@ -195,9 +196,11 @@ class TrustBundle:
     def root(self) -> x509.Certificate:
         """The agency's root certificate; raises TrustError."""
         try:
-            return x509.load_pem_x509_certificate(self.root_certificate.encode())
-        except ValueError as error:
+            root = x509.load_pem_x509_certificate(self.root_certificate.encode())
+            root.public_key(), root.subject  # both are taken apart only when they are asked for
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
             raise TrustError(f"the trust file's root certificate cannot be read: {error}") from error
+        return root
 
     def witness_keys(self) -> list[tuple[str, bytes]]:
         """Name and public key of everybody whose cosignatures count: docks and other witnesses."""

@@ -19,7 +19,7 @@ from pydantic import ConfigDict
 
 from agent.errors import FormatError, NotExtractableError
 from agent.evidence import jws
-from agent.evidence.checkpoint import MAX_NOTE_BYTES, Checkpoint, open_note
+from agent.evidence.checkpoint import MAX_NOTE_BYTES, Checkpoint, open_note, origin_parts
 from agent.evidence.encoding import dump_json
 from agent.evidence.entries import ObjectRef, ReceiptEntry, load_entry, objects_of
 from agent.evidence.folder import EvidenceFolder, open_object, read_regular
@@ -101,16 +101,20 @@ def extract_recording(folder: EvidenceFolder, index: LedgerIndex, recording: str
     if note is None:
         raise NotExtractableError("no witness has cosigned this ledger: dock the device, or ask a witness")
     point = open_note(note).checkpoint
+    origin = origin_parts(point.origin)
+    if origin is None:
+        raise FormatError(f"the cosigned note is of {point.origin[:100]!r}, which is no device's ledger")
     place = index.find(recording)
     if place is None:
         raise NotExtractableError(f"there is no recording {recording} with keys of its own in this ledger")
     last = place.end if place.end >= 0 else index.size - 1
     if last >= point.size:
         raise NotExtractableError(f"it goes to line {last}, the witness saw {point.size}: dock the device first")
+    if not 0 <= place.begin <= last:
+        raise FormatError("the index is not of this ledger")
     rows = [_proved(index, seq, point) for seq in _numbers(place, last)]
     out.mkdir(parents=True)
-    agency, _, device = point.origin.split("/")
-    about = dump_shape(Extract(1, "extract", agency, device, recording, point.size))
+    about = dump_shape(Extract(1, "extract", *origin, recording, point.size))
     (out / EXTRACT_FILE).write_bytes(dump_json(about) + b"\n")
     (out / LINES_FILE).write_bytes(b"".join(line + b"\n" for line, _ in rows))
     (out / PROOFS_FILE).write_bytes(b"".join(write_proof(proof) for _, proof in rows))

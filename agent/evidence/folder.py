@@ -13,14 +13,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import Final
 
 from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import ObjectRef
 from agent.evidence.jws import MAX_JWS_BYTES
+
+_WORKING: Final = (b".open", b".sealed")
+_OBJECT: Final = re.compile(rb"([0-9a-f]{64})\.(age|jws)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,30 @@ def devices_of(path: Path) -> list[Path]:
     """
     if os.path.lexists(EvidenceFolder(path).ledger):
         return [path]
-    with os.scandir(path) as inside:
-        names = [one.name for one in inside if one.is_dir(follow_symlinks=False)]
-    found = [path / name for name in sorted(names, key=os.fsencode)]
-    return [folder for folder in found if os.path.lexists(EvidenceFolder(folder).ledger)]
+    with os.scandir(path) as inside:  # one by one: an archive may hold any number of things that are no devices
+        names = [one.name for one in inside if one.is_dir(follow_symlinks=False) and _has_ledger(one.path)]
+    return [path / name for name in sorted(names, key=os.fsencode)]
+
+
+def _has_ledger(folder: str) -> bool:
+    return os.path.lexists(EvidenceFolder(Path(folder)).ledger)
+
+
+def object_files(folder: EvidenceFolder) -> Iterator[os.DirEntry[bytes]]:
+    """What lies in the folder of objects, one by one, but for pieces being written; nothing when it is no folder."""
+    if folder.objects.is_symlink():
+        return
+    try:
+        with os.scandir(os.fsencode(folder.objects)) as inside:
+            yield from (one for one in inside if not one.name.startswith(b".") and not one.name.endswith(_WORKING))
+    except OSError:
+        return  # no folder: then every object is missing, and that is said
+
+
+def object_name(name: bytes) -> tuple[str, str] | None:
+    """Digest and form, when a file of this name may be an object."""
+    found = _OBJECT.fullmatch(name)
+    return (found[1].decode(), found[2].decode()) if found else None
 
 
 def open_regular(path: Path) -> BufferedReader | None:

@@ -12,6 +12,8 @@ from typing import Final
 from agent.errors import FormatError
 
 MAX_BOX_BYTES: Final = 256 * 1024 * 1024
+_LARGE: Final = b"\0\0\0\1"
+"""As a size: the size proper follows in 8 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,15 @@ def _box_header(data: bytes | bytearray, position: int) -> tuple[int, bytes, int
     return size, kind, header
 
 
-def _inner(data: bytes, *path: bytes) -> bytes:
-    """Content of the first box at this path."""
+def _inner(data: bytes, *path: bytes, least: int = 0) -> bytes:
+    """Content, of at least so many bytes, of the one box at this path."""
     for wanted in path:
-        data = next((content for kind, content in boxes(data) if kind == wanted), b"")
-    if not data:
-        raise FormatError(f"no {b'/'.join(path).decode()} box")
+        found = [content for kind, content in boxes(data) if kind == wanted]
+        if len(found) != 1:
+            raise FormatError(f"not one {b'/'.join(path).decode()} box")
+        data = found[0]
+    if len(data) < least:
+        raise FormatError(f"the {path[-1].decode()} box is too short")
     return data
 
 
@@ -70,12 +75,13 @@ def read_tracks(init: bytes) -> dict[int, tuple[str, int]]:
     found: dict[int, tuple[str, int]] = {}
     for kind, trak in boxes(_inner(init, b"moov")):
         if kind == b"trak":
-            tkhd, mdhd = _inner(trak, b"tkhd"), _inner(trak, b"mdia", b"mdhd")
-            track = _u32(tkhd, 20 if tkhd[0] else 12)
-            scale = _u32(mdhd, 20 if mdhd[0] else 12)
+            tkhd, mdhd = _inner(trak, b"tkhd", least=24), _inner(trak, b"mdia", b"mdhd", least=24)
+            # Version 1 has two times of 8 bytes before these fields, version 0 of 4.
+            track = _u32(tkhd, 20 if tkhd[0] == 1 else 12)
+            scale = _u32(mdhd, 20 if mdhd[0] == 1 else 12)
             if scale == 0:
                 raise FormatError("a track without a timescale")
-            found[track] = (_inner(trak, b"mdia", b"hdlr")[8:12].decode("latin-1"), scale)
+            found[track] = (_inner(trak, b"mdia", b"hdlr", least=12)[8:12].decode("latin-1"), scale)
     return found
 
 
@@ -87,11 +93,11 @@ def _u32(data: bytes, offset: int) -> int:
 
 def read_run(traf: bytes) -> tuple[int, TrackRun]:
     """Track number and run of a ``traf`` box."""
-    tfhd, tfdt = _inner(traf, b"tfhd"), _inner(traf, b"tfdt")
+    tfhd, tfdt = _inner(traf, b"tfhd", least=8), _inner(traf, b"tfdt", least=8)
     flags = _u32(tfhd, 0) & 0xFFFFFF
     offset = 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)
     default_duration = _u32(tfhd, offset) if flags & 0x8 else 0
-    start = int.from_bytes(tfdt[4:12], "big") if tfdt[0] else _u32(tfdt, 4)
+    start = _u32(tfdt, 4) << 32 | _u32(tfdt, 8) if tfdt[0] == 1 else _u32(tfdt, 4)
     samples = duration = 0
     for kind, trun in boxes(traf):
         if kind == b"trun":
@@ -106,9 +112,20 @@ def _read_trun(trun: bytes, default_duration: int) -> tuple[int, int]:
         return count, count * default_duration
     first = 8 + (4 if flags & 0x1 else 0) + (4 if flags & 0x4 else 0)
     stride = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400, 0x800))
-    if count * stride > len(trun):
+    if count and first + (count - 1) * stride + 4 > len(trun):
         raise FormatError("a run is longer than its box")
     return count, sum(_u32(trun, first + index * stride) for index in range(count))
+
+
+def _joined(first: TrackRun, more: TrackRun) -> TrackRun:
+    return TrackRun(first.start, first.duration + more.duration, first.samples + more.samples)
+
+
+def check_segment(data: bytes) -> None:
+    """Raises FormatError unless these are the boxes of one segment, in their order, and nothing else."""
+    kinds = [kind for kind, _ in boxes(data)]
+    if kinds != [b"ftyp", b"moov", *[b"moof", b"mdat"] * (len(kinds) // 2 - 1)]:
+        raise FormatError("a segment is ftyp, moov, and then whole fragments")
 
 
 class FragmentReader:
@@ -116,6 +133,8 @@ class FragmentReader:
 
     def __init__(self) -> None:
         self.init = b""
+        self._parts: list[bytes] = []
+        """The boxes of the initialisation part."""
         self._tracks: dict[int, tuple[str, int]] = {}
         self._buffer = bytearray()
         self._moof = b""
@@ -138,7 +157,7 @@ class FragmentReader:
         return len(self._buffer) + len(self._moof)
 
     def _next_box(self) -> tuple[bytes, bytes] | None:
-        if len(self._buffer) < 16:
+        if len(self._buffer) < (16 if self._buffer[:4] == _LARGE else 8):
             return None
         size, kind, _ = _box_header(self._buffer, 0)
         if len(self._buffer) < size:
@@ -154,13 +173,18 @@ class FragmentReader:
             self._moof = whole
         elif kind in (b"ftyp", b"moov"):
             # Plain concatenation of segments repeats the same initialisation part; another one would be another film.
-            if self._tracks and whole not in self.init:
-                raise FormatError("a second, different initialisation part")
-            self.init += b"" if self._tracks else whole
-            if kind == b"moov" and not self._tracks:
-                self._tracks = read_tracks(self.init)
+            if whole not in self._parts:
+                self._begin(kind, whole)
         elif kind not in (b"mfra", b"free", b"styp"):
             raise FormatError(f"box {kind!r} has no place in a segment")
+
+    def _begin(self, kind: bytes, whole: bytes) -> None:
+        if self._tracks or (kind == b"ftyp" and self._parts):
+            raise FormatError("a second, different initialisation part")
+        self._parts.append(whole)
+        self.init += whole
+        if kind == b"moov":
+            self._tracks = read_tracks(self.init)
 
     def _fragment(self, mdat: bytes) -> Fragment:
         if not self._moof or not self._tracks:
@@ -172,8 +196,11 @@ class FragmentReader:
                 if track not in self._tracks:
                     raise FormatError("samples of a track that does not exist")
                 handler, scale = self._tracks[track]
-                runs[handler] = (run, scale)
+                runs[handler] = (_joined(runs[handler][0], run) if handler in runs else run, scale)
         data, self._moof = self._moof + mdat, b""
-        run, scale = runs.get("vide") or runs.get("soun") or (TrackRun(0, 0, 0), 1)
+        leading = runs.get("vide") or runs.get("soun")
+        if leading is None:
+            raise FormatError("a fragment of neither pictures nor sound")
+        run, scale = leading
         frames = runs["vide"][0].samples if "vide" in runs else 0
         return Fragment(data, run.start * 1_000_000 // scale, run.duration * 1_000_000 // scale, frames)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -128,25 +129,34 @@ def _append(handle: int, data: bytearray) -> None:
         del data[: os.write(handle, data)]
 
 
+def _open(path: Path, opened: ExitStack) -> int:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    opened.callback(os.close, handle)
+    return handle
+
+
 class LedgerIndex:
     """Reads an index and the ledger beside it."""
 
     def __init__(self, folder: Path, ledger: Path) -> None:
         """Raises OSError when a part is missing, FormatError when they cannot belong together."""
-        self._ledger = os.open(ledger, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        self._offsets = os.open(folder / "offsets", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        self._recordings = folder / "recordings"
-        self.size = os.fstat(self._offsets).st_size // _OFFSET.size - 1
-        if self.size < 0 or self._offset(self.size) > os.fstat(self._ledger).st_size:
-            raise FormatError("the index is not of this ledger")
-        self.tree = TreeFile(folder / "tree", self.size)
+        with ExitStack() as opened:
+            self._ledger = _open(ledger, opened)
+            self._offsets = _open(folder / "offsets", opened)
+            self._recordings = folder / "recordings"
+            self.size = os.fstat(self._offsets).st_size // _OFFSET.size - 1
+            if self.size < 0 or self._offset(self.size) > os.fstat(self._ledger).st_size:
+                raise FormatError("the index is not of this ledger")
+            self.tree = TreeFile(folder / "tree", self.size)
+            opened.pop_all()  # from here on ``close`` closes them
 
     def line(self, seq: int) -> bytes:
         """A line without its newline. Raises FormatError when there is none such there."""
         if not 0 <= seq < self.size:
             raise FormatError(f"there is no line {seq}")
         begin, end = self._offset(seq), self._offset(seq + 1)
-        line = os.pread(self._ledger, end - begin, begin) if 0 < end - begin <= jws.MAX_JWS_BYTES + 1 else b""
+        fits = 0 <= begin < end <= begin + jws.MAX_JWS_BYTES + 1
+        line = os.pread(self._ledger, end - begin, begin) if fits else b""
         if not line.endswith(b"\n") or line.count(b"\n") != 1:
             raise FormatError("the index is not of this ledger")
         return line[:-1]

@@ -7,9 +7,10 @@ The span is given by the ledger itself, by sequence and never by a clock: a ``bo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from nacl.signing import SigningKey
@@ -21,6 +22,8 @@ from agent.evidence.entries import Boot, Epoch
 
 IDENTITY_UNIT = "identity"
 """Organisational unit in an identity certificate's subject; TLS certificates carry another and cannot sign a boot."""
+_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, InternalError, x509.InvalidVersion)
+"""What the library raises for X.509 and keys that cannot be read, or are of a kind that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,9 @@ def read_identity(der: bytes, root: x509.Certificate) -> Identity:
     try:
         certificate = x509.load_der_x509_certificate(der)
         certificate.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        key, _ = certificate.public_key(), certificate.subject  # both are taken apart only when asked for
+    except (*_UNREADABLE, InvalidSignature) as error:
         raise TrustError(f"the identity certificate was not issued by this agency: {error}") from error
-    key = certificate.public_key()
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise TrustError("an identity certificate must hold an Ed25519 key")
     if _subject(certificate, x509.NameOID.ORGANIZATIONAL_UNIT_NAME) != IDENTITY_UNIT:
@@ -58,9 +61,10 @@ def read_crl(pem: bytes, root: x509.Certificate) -> x509.CertificateRevocationLi
     try:
         listed = x509.load_pem_x509_crl(pem)
         signed = listed.is_signature_valid(root.public_key())  # type: ignore[arg-type]  # a root's key can sign a list
-    except (ValueError, TypeError, InvalidSignature) as error:
+        issued = listed.issuer == root.subject
+    except (*_UNREADABLE, InvalidSignature) as error:
         raise TrustError(f"the revocation list cannot be read: {error}") from error
-    if not signed or listed.issuer != root.subject:
+    if not signed or not issued:
         raise TrustError("the revocation list is not signed by the agency's root")
     return listed
 
@@ -76,7 +80,7 @@ def load_signing_key(pem: bytes) -> SigningKey:
     """Reads an Ed25519 private key (PEM, PKCS #8, no passphrase); raises TrustError."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise TrustError(f"the private key cannot be read: {error}") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise TrustError("an Ed25519 private key is expected")

@@ -211,10 +211,10 @@ def _unwrap(header: bytes, secret: X25519PrivateKey) -> bytes:
     for line, body in pairwise(lines):
         if line.startswith(b"-> X25519 "):
             share = _from_b64(line[10:])
-            wrap = _hkdf(secret.exchange(X25519PublicKey.from_public_bytes(share)), share + own, _WRAP_INFO)
             try:
+                wrap = _hkdf(secret.exchange(X25519PublicKey.from_public_bytes(share)), share + own, _WRAP_INFO)
                 return ChaCha20Poly1305(wrap).decrypt(bytes(12), _from_b64(body), None)
-            except InvalidTag:
+            except (InvalidTag, ValueError):  # for another key; or no point of the curve, or one of small order
                 continue
     raise FormatError("this identity is not among the recipients")
 

@@ -34,8 +34,8 @@ RecordingId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}\z")]
 FormatVersion = Annotated[int, Field(strict=True, ge=1, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(max_length=500)]
-Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}\z")]
-"""An Ed25519 public key, base64url."""
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\z")]
+"""An Ed25519 public key, base64url: 32 bytes leave two bits of the last letter over, and those are zero."""
 KeyName = Annotated[str, Field(pattern=r"^[^\s+\x00-\x1f\x7f]{1,128}\z")]
 """The name of a key in signature lines (C2SP signed-note): no spaces, no plus sign."""
 Recipient = Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}\z")]

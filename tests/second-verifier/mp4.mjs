@@ -47,20 +47,42 @@ function tracks(moov) {
     // Version 1 has two times of 8 bytes before these fields, version 0 of 4.
     const id = tkhd.readUInt32BE(tkhd[0] === 1 ? 20 : 12);
     const timescale = mdhd.readUInt32BE(mdhd[0] === 1 ? 20 : 12);
+    if (timescale === 0) throw new BoxFault('no timescale');
     const handler = need(one(mdia, 'hdlr'), 12).toString('latin1', 8, 12);
     found.set(id, { handler, timescale });
   }
   return found;
 }
 
+const flagsOf = (box) => box.readUInt32BE(0) & 0xffffff;
+const count = (flags, ...bits) => bits.filter((bit) => flags & bit).length;
+
+/** A default duration that is announced is there. */
+function checkDefaultDuration(tfhd) {
+  const flags = flagsOf(tfhd);
+  if (flags & 0x8) need(tfhd, 12 + 8 * count(flags, 0x1) + 4 * count(flags, 0x2));
+}
+
+/** Samples of a run, whose durations are in the box if it says so. */
+function countSamples(trun) {
+  const flags = flagsOf(need(trun, 8));
+  const samples = trun.readUInt32BE(4);
+  const head = 8 + 4 * count(flags, 0x1, 0x4);
+  const stride = 4 * count(flags, 0x100, 0x200, 0x400, 0x800);
+  if (flags & 0x100 && samples > 0) need(trun, head + (samples - 1) * stride + 4);
+  return samples;
+}
+
 function fragmentTracks(moof, known) {
   return all(boxes(moof), 'traf').map((traf) => {
     const parts = boxes(traf.body);
-    const track = known.get(need(one(parts, 'tfhd'), 8).readUInt32BE(4));
+    const tfhd = need(one(parts, 'tfhd'), 8);
+    checkDefaultDuration(tfhd);
+    const track = known.get(tfhd.readUInt32BE(4));
     if (!track) throw new BoxFault('fragment of no track');
     const tfdt = need(one(parts, 'tfdt'), 8);
     const decodeTime = tfdt[0] === 1 ? need(tfdt, 12).readBigUInt64BE(4) : BigInt(tfdt.readUInt32BE(4));
-    const samples = all(parts, 'trun').reduce((sum, trun) => sum + need(trun.body, 8).readUInt32BE(4), 0);
+    const samples = all(parts, 'trun').reduce((sum, trun) => sum + countSamples(trun.body), 0);
     return { track, decodeTime, samples };
   });
 }
@@ -76,9 +98,9 @@ function takeSegment(bytes) {
     if (box.type !== 'moof') return;
     const parts = fragmentTracks(box.body, known);
     for (const part of parts) if (part.track.handler === 'vide') videoSamples += part.samples;
-    if (position > 0) return;
     const leading = parts.find((part) => part.track.handler === 'vide') ?? parts.find((part) => part.track.handler === 'soun');
-    if (!leading || leading.track.timescale === 0) throw new BoxFault('no time of the first fragment');
+    if (!leading) throw new BoxFault('neither pictures nor sound');
+    if (position > 0) return;
     startUs = (leading.decodeTime * 1000000n) / BigInt(leading.track.timescale);
   });
   return { videoSamples, startUs };

@@ -43,6 +43,12 @@ def b64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def with_left_over_bits(text: str) -> str:
+    """The same 32 bytes in base64url, spelled with a last letter whose two unused bits are not zero."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return text[:-1] + letters[letters.index(text[-1]) + 1]
+
+
 def unb64url(text: str | bytes) -> bytes:
     raw = text.encode() if isinstance(text, str) else text
     return base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))

@@ -9,9 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.vectors import der
 from tests.vectors.agency import DAY_US, DEVICE, DOCK, HOUR_US, SECOND, START_US, WITNESS, agency
 from tests.vectors.builder import Bundle, brief, scenario, small, tiny
-from tests.vectors.primitives import Dice, b64url
+from tests.vectors.primitives import Dice, b64, b64url
 from tests.vectors.recorder import Recorder
 
 OTHER = agency("other-agency")
@@ -52,6 +53,32 @@ def certificate_garbage(b: Bundle) -> None:
     d.genesis()
     d.witness()
     d.write()
+
+
+def spoilt(name: str, about: str, change: Callable[[bytes], bytes]) -> None:
+    """The first boot shows a certificate that this root signed, though what it signed is changed."""
+
+    def build(b: Bundle) -> None:
+        d = b.device()
+        changed = der.signed(change(d.certificate.tbs_certificate_bytes), d.agency.root_key)
+        b.expect("CERTIFICATE", d.boot(certificate=b64url(changed)))
+        d.genesis()
+        d.witness()
+        d.write()
+
+    scenario(name, about)(build)
+
+
+spoilt(
+    "certificate-unknown-algorithm",
+    "A certificate for a key of a kind that nobody knows.",
+    lambda body: b"\x2b\x65\x7f".join(body.rsplit(b"\x2b\x65\x70", 1)),
+)
+spoilt(
+    "certificate-name-not-text",
+    "A certificate whose common name is not UTF-8.",
+    lambda body: body.replace(DEVICE.encode(), b"\xff" * len(DEVICE)),
+)
 
 
 @scenario("certificate-empty", "An empty certificate.")
@@ -239,6 +266,26 @@ listed("revocation-list-of-other-agency", "The list is another agency's.", lambd
 listed("revocation-list-of-other-issuer", "The list is in another issuer's name, signed by this root.", lambda b: bad_list(b, issuer=OTHER.root.subject))
 listed("revocation-list-garbage", "The list is none.", lambda b: "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
 listed("revocation-list-empty", "There is no list.", lambda b: "")
+listed(
+    "revocation-list-issuer-malformed",
+    "This root signed a list whose issuer is not even text.",
+    lambda b: resigned_list(b, lambda body: body.replace(b"sample-agency", b"sample\xff\xffgency", 1)),
+)
+
+
+def resigned_list(b: Bundle, change: Callable[[bytes], bytes]) -> str:
+    """The agency's list with what is signed of it changed, and signed again."""
+    whole = x509.load_pem_x509_crl(b.agency.crl().encode())
+    again = der.signed(change(whole.tbs_certlist_bytes), b.agency.root_key)
+    return f"-----BEGIN X509 CRL-----\n{b64(again)}\n-----END X509 CRL-----\n"
+
+
+@scenario("certificate-revoked-twice", "The list has the certificate twice: once before the start, once long after.")
+def certificate_revoked_twice(b: Bundle) -> None:
+    d = small(b)
+    serial = certificate_of(b).serial_number
+    b.trust["crl"] = b.agency.crl([(serial, START_US - HOUR_US), (serial, d.true_us + HOUR_US)])
+    b.expect("CERTIFICATE_REVOKED", 0)
 
 
 # Hardware

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nacl.signing import SigningKey
+
+from tests.vectors.agency import WITNESS
 from tests.vectors.builder import Bundle, scenario, small
 from tests.vectors.pieces import Folder
-from tests.vectors.primitives import Dice, compact
+from tests.vectors.primitives import Dice, b64url, compact, public, with_left_over_bits
 
 
 def ledger(name: str, about: str, data: bytes) -> None:
@@ -73,6 +76,10 @@ def trust(name: str, about: str, make: Callable[[Bundle], bytes]) -> None:
     scenario(name, about)(build)
 
 
+def left_over(key: SigningKey) -> str:
+    return with_left_over_bits(b64url(public(key)))
+
+
 trust("trust-garbage", "The trust file is random bytes.", lambda b: Dice("random trust").bytes(500))
 trust("trust-empty", "The trust file is empty.", lambda b: b"")
 trust("trust-cut", "The trust file lacks its last brace.", lambda b: compact(b.agency.trust())[:-1])
@@ -82,6 +89,20 @@ trust("trust-without-keys", "The trust file has no document keys.", lambda b: co
 trust("trust-of-version-2", "The trust file is of version 2.", lambda b: compact(b.agency.trust(v=2)))
 trust("trust-version-fraction", "The trust file's version is 1.0.", lambda b: compact(b.agency.trust()).replace(b'"v":1', b'"v":1.0', 1))
 trust("trust-root-garbage", "The trust file's root certificate is none.", lambda b: compact(b.agency.trust(root_certificate="-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")))
+
+
+trust(
+    "trust-witness-key-left-over-bits",
+    "The key of a witness is spelled with left-over bits.",
+    lambda b: compact(b.agency.trust(witnesses=[{"id": WITNESS, "key": left_over(b.agency.witnesses[WITNESS])}])),
+)
+trust(
+    "trust-document-key-left-over-bits",
+    "One more document key is spelled with left-over bits.",
+    lambda b: compact(
+        b.agency.trust(document_keys=[*b.agency.trust()["document_keys"], left_over(b.agency.documents)])
+    ),
+)
 
 
 @scenario("trust-of-other-agency", "The trust file is this root's in another agency's name: neither certificate nor notes are its.")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.vectors import curve
 from tests.vectors.builder import Bundle, brief, scenario, small, tiny
-from tests.vectors.primitives import Dice, b64url, public, signer
+from tests.vectors.primitives import Dice, b64url, public, signer, with_left_over_bits
 from tests.vectors.recorder import Recorder
 
 
@@ -95,6 +95,15 @@ names_key("epoch-key-mixed-order", "The next key is a good one with a part of sm
 names_key("epoch-key-non-canonical", "The next key is a point whose y is spelled with p added.", lambda good: curve.non_canonical())
 names_key("epoch-key-non-canonical-zero", "The next key is the neutral point with the sign of an x that is zero.", lambda good: (1 | 1 << 255).to_bytes(32, "little"))
 names_key("epoch-key-off-curve", "The next key is no point.", lambda good: curve.not_on_curve())
+
+
+@scenario("epoch-key-left-over-bits", "The next key is a good one, spelled with left-over bits.")
+def epoch_key_left_over_bits(b: Bundle) -> None:
+    def change(d: Recorder) -> None:
+        good = with_left_over_bits(b64url(public(Dice("a key to be spoilt").key())))
+        b.expect("LINE_MALFORMED", d.epoch("lines", good))
+
+    tiny(b, change)
 
 
 @scenario("boot-key-small-order", "The first boot names a key of small order.")

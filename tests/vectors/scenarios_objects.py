@@ -174,6 +174,27 @@ def piece(change: Callable[[Recorder, Recording, bytes], bytes]) -> Callable[[Re
     return enter
 
 
+def before_fragments(plain: bytes, box: bytes) -> bytes:
+    """The film with a box put before its first fragment."""
+    at = plain.index(b"moof") - 4
+    return plain[:at] + box + plain[at:]
+
+
+def twice_timed(plain: bytes) -> bytes:
+    """A fragment more, without samples, whose ``traf`` has two ``tfdt``."""
+    head = film.full("tfhd", 0, 0x020000, (1).to_bytes(4, "big"))
+    times = film.full("tfdt", 1, 0, bytes(8)) + film.full("tfdt", 1, 0, bytes(8))
+    return plain + film.box("moof", film.full("mfhd", 0, 0, bytes(4)), film.box("traf", head, times)) + film.box("mdat")
+
+
+def run_in_two(plain: bytes) -> bytes:
+    """The first fragment's video samples, told in two parts: all of them, and then none."""
+    at = plain.index(b"moof") - 4
+    size = int.from_bytes(plain[at : at + 4], "big")
+    more = film.video_track(10).traf(0, 0, 0)
+    return plain[:at] + (size + len(more)).to_bytes(4, "big") + plain[at + 4 : at + size] + more + plain[at + size :]
+
+
 def shot(plain: bytes) -> Callable[[Recorder, Recording], Ref]:
     def enter(d: Recorder, r: Recording) -> Ref:
         d.photo(r, plain)
@@ -202,6 +223,28 @@ content("content-film-without-fragments", "The film has its beginning and no fra
 content("content-film-without-beginning", "The film has fragments without a beginning.", piece(lambda d, r, plain: plain[plain.index(b"moof") - 4 :]))
 content("content-film-huge-box", "A box of the film says it is larger than any may be.", piece(lambda d, r, plain: plain + b"\0\0\0\1mdat" + (1 << 40).to_bytes(8, "big")))
 content("content-film-box-size-zero", "A box of the film says it reaches to the end of the file, whatever that is.", piece(lambda d, r, plain: plain + b"\0\0\0\0mdat"))
+content(
+    "content-film-box-of-another-kind",
+    "Between beginning and fragments stands a box that a player would pass over.",
+    piece(lambda d, r, plain: before_fragments(plain, film.box("free"))),
+)
+content(
+    "content-film-beginning-again",
+    "The film's beginning stands once more at its end.",
+    piece(lambda d, r, plain: plain + plain[: plain.index(b"moof") - 4]),
+)
+content(
+    "content-film-fragment-of-no-track",
+    "A last fragment has neither pictures nor sound.",
+    piece(
+        lambda d, r, plain: plain + film.box("moof", film.full("mfhd", 0, 0, bytes(4))) + film.box("mdat"),
+    ),
+)
+content(
+    "content-film-two-tables-of-time",
+    "A fragment says twice when it begins.",
+    piece(lambda d, r, plain: twice_timed(plain)),
+)
 content("content-photo", "The photo is no JPEG.", shot(b"\x89PNG"))
 content("content-photo-empty", "The photo is empty.", shot(b""))
 content("content-telemetry-of-other-recording", "The telemetry is another recording's.", track(lambda d, r: d.track(r, 0, 1_000_000, recording="0" * 16)))
@@ -213,6 +256,36 @@ content("content-telemetry-unordered", "Positions are not in the order of time."
 content("content-telemetry-garbage", "The telemetry is no JSON.", track(lambda d, r: b"{"))
 content("content-telemetry-with-fraction", "A position has a fraction.", track(lambda d, r: d.track(r, 0, 1_000_000).replace(b'"at_us":1000000', b'"at_us":1000000.0')))
 content("content-telemetry-off-the-globe", "A position is north of the pole.", track(lambda d, r: d.track(r, 0, 1_000_000).replace(b'"latitude_e7":0', b'"latitude_e7":900000001')))
+
+
+@scenario("good-film-run-in-two", "A fragment tells of its video samples in two parts; what counts is their sum.")
+def good_film_run_in_two(b: Bundle) -> None:
+    def change(d: Recorder) -> None:
+        r = d.start("first")
+        d.segment(r)
+        d.mark(r)
+        d.segment(r, plain=run_in_two(d.film(r, r.end_us, 2_000_000)))
+        d.close(r)
+
+    brief(b, change)
+    b.with_identity()
+
+
+@scenario(
+    "good-film-empty-mdat",
+    "The film's last fragment carries no samples, and its media data are empty.",
+)
+def good_film_empty_mdat(b: Bundle) -> None:
+    def change(d: Recorder) -> None:
+        r = d.start("first")
+        d.segment(r)
+        d.mark(r)
+        empty = film.box("moof", film.full("mfhd", 0, 0, bytes(4)), film.video_track(10).traf(0, 0, 0))
+        d.segment(r, plain=d.film(r, r.end_us, 2_000_000) + empty + film.box("mdat"))
+        d.close(r)
+
+    brief(b, change)
+    b.with_identity()
 
 
 @scenario("good-contents-at-limits", "Telemetry of one position, and of none; a photo of two bytes; positions at the corners of the globe.")

@@ -383,3 +383,20 @@ witnessed_entry("witnessed-entry-of-other-history", "A witnessed entry whose not
 
 def cosigned_text(d: Recorder, text: str) -> str:
     return f"{text}\n{cosignature(text, DOCK, d.agency.witnesses[DOCK], d.true_us // 1_000_000)}"
+
+
+@scenario(
+    "cosigned-at-the-end-of-time", "The only cosignature is of the last second that can be: long after the certificate."
+)
+def cosigned_at_the_end_of_time(b: Bundle) -> None:
+    d = brief(b, lambda d: d.record("first"))
+    d.files["cosigned"] = d.note(seconds=2**63 - 1).encode()
+    b.expect("CERTIFICATE_EXPIRED", 0)
+
+
+@scenario("cosigned-after-the-end-of-time", "The cosignatures are of a second later than any can be.")
+def cosigned_after_the_end_of_time(b: Bundle) -> None:
+    d = brief(b, lambda d: d.record("first"))
+    d.files["cosigned"] = d.note(seconds=2**63).encode()
+    b.expect("CHECKPOINT_INVALID", "cosigned")
+    b.witnessed = False

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,8 +20,18 @@ from agent.errors import UsageError
 from agent.evidence.verification.report import MAX_PLACES, Report
 from agent.evidence.verification.verifier import Question, total_bytes, verify
 from agent.rules.conduct import ConductJudge
+from benchmarks.many_files import scatter
 
 AGENCY = Agency()
+MEASURED = """
+import sys
+from agent.cli import main
+code = main(sys.argv[1:])
+status = open("/proc/self/status").read().split()
+print(status[status.index("VmHWM:") + 1], file=sys.stderr)
+sys.exit(code)
+"""
+"""``recorder verify`` that says its own peak memory (KiB) at the end. getrusage would say that of whoever forked it."""
 
 
 def judge(path: Path, agency: Agency = AGENCY, **options: object) -> Report:
@@ -116,7 +130,9 @@ def test_a_line_of_100_mb_is_refused_unread(tmp_path: Path) -> None:
     assert total_bytes(path) == 100_000_000
 
 
-@pytest.mark.parametrize("payload", [b"[" * 60_000, b'{"a":' * 9_000, b"{" + b'"a":1,' * 5_000 + b'"a":1}', b"1" * 60_000])
+@pytest.mark.parametrize(
+    "payload", [b"[" * 60_000, b'{"a":' * 9_000, b"{" + b'"a":1,' * 5_000 + b'"a":1}', b"1" * 60_000]
+)
 def test_hostile_json_is_refused(tmp_path: Path, payload: bytes) -> None:
     """Deep, repeated, endless: malformed, at once."""
     from agent.evidence.encoding import b64url
@@ -136,6 +152,35 @@ def test_many_foreign_files_are_counted_and_only_some_are_listed(tmp_path: Path)
         (bundle.folder.objects / f"foreign-{number:05d}").touch()
     report = judge(bundle.path)
     assert report.counts["OBJECT_UNLISTED"] == 3_000 and len(report.findings) == MAX_PLACES
+
+
+@pytest.mark.slow
+def test_very_many_foreign_files_end_in_a_verdict_and_do_not_grow_the_process(tmp_path: Path) -> None:
+    """Among the objects and beside the devices; the verifier's process stays below 100 MiB. 200,000: see benchmarks."""
+    archive = tmp_path / "archive"
+    bundle = good(archive / DEVICE, agency=AGENCY)
+    trust = tmp_path / "trust.json"
+    trust.write_text(json.dumps(asdict(AGENCY.trust())))
+    for folder in (bundle.folder.objects, archive):
+        scatter(folder, 20_000)
+    for number in range(2_000):
+        (archive / f"no-device-{number}").mkdir()
+    words = ["verify", str(archive), "--trust", str(trust), "--json"]
+    done = subprocess.run([sys.executable, "-c", MEASURED, *words], capture_output=True, text=True, timeout=110)
+    report, peak_kib = json.loads(done.stdout), int(done.stderr.splitlines()[-1])
+    assert report["counts"] == {"OBJECT_UNLISTED": 20_000} and len(report["findings"]) == MAX_PLACES
+    assert peak_kib < 100 * 1024
+
+
+def test_the_bar_counts_what_will_be_read(tmp_path: Path) -> None:
+    """Ledger and objects; neither foreign files nor links."""
+    bundle = good(tmp_path / DEVICE, agency=AGENCY)
+    before = total_bytes(bundle.path)
+    files = [bundle.folder.ledger, *bundle.folder.objects.iterdir()]
+    assert before == sum(file.stat().st_size for file in files)
+    (bundle.folder.objects / "foreign").write_bytes(bytes(1000))
+    (bundle.folder.objects / f"{'a' * 64}.age").symlink_to(bundle.folder.ledger)
+    assert total_bytes(bundle.path) == before
 
 
 def test_a_path_that_is_a_file_or_nothing_is_a_clear_error(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from agent.errors import FormatError
 from agent.evidence.documents import Particulars, Remark, Telemetry
 from agent.evidence.encoding import load_object
 from agent.evidence.entries import Entry, ObjectRef, Open, Photo, Restricted, Segment, TelemetryEntry, entry_objects
-from agent.evidence.folder import EvidenceFolder, open_object
-from agent.evidence.fragments import FragmentReader
+from agent.evidence.folder import EvidenceFolder, object_files, object_name, open_object
+from agent.evidence.fragments import FragmentReader, check_segment
 from agent.evidence.sealing import HEADER_LIMIT, stanza_types
 from agent.evidence.shapes import load_shape
 from agent.evidence.verification.case import Case, Conduct, Progress, at
@@ -26,7 +26,6 @@ from agent.evidence.verification.workbook import Named
 _BLOCK: Final = 1 << 20
 MAX_OPENED_BYTES: Final = 1 << 26
 """Photo, particulars, telemetry and remark are opened up to this size; a segment is, whatever its size."""
-_WORKING: Final = (b".open", b".sealed")
 _KINDS: Final = {"open": "particulars", "adopted": "document", "receipt": "receipt"}
 
 
@@ -95,11 +94,10 @@ class Objects:
         case = self._case
         if case.broken:
             return
-        for name in _names(case.folder):
-            digest, _, form = name.partition(b".")
-            named = len(digest) == 64 and form in (b"age", b"jws") and _is_hex(digest)
-            if not named or not case.book.is_named(digest.decode(), form.decode()):
-                case.book.unlist(name)
+        for file in object_files(case.folder):
+            found = object_name(file.name)
+            if found is None or not case.book.is_named(*found):
+                case.book.unlist(file.name)
         for name in case.book.unlisted():
             case.find("OBJECT_UNLISTED", f"file {name.decode('utf-8', 'backslashreplace')[:300]}")
 
@@ -110,23 +108,6 @@ def _is_there(folder: EvidenceFolder, ref: ObjectRef) -> bool:
         return False
     file.close()
     return True
-
-
-def _names(folder: EvidenceFolder) -> Iterator[bytes]:
-    """Names in the folder of objects, but for pieces being written; none when it is no folder of its own."""
-    if folder.objects.is_symlink():
-        return
-    try:
-        with os.scandir(os.fsencode(folder.objects)) as inside:
-            for one in inside:
-                if not one.name.startswith(b".") and not one.name.endswith(_WORKING):
-                    yield one.name
-    except OSError:
-        return  # no folder: then every object is missing, and that is said
-
-
-def _is_hex(text: bytes) -> bool:
-    return all(letter in b"0123456789abcdef" for letter in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +161,11 @@ def _hash_matches(folder: EvidenceFolder, ref: ObjectRef, progress: Progress) ->
     file = open_object(folder, ref)
     if file is None:
         return None
-    digest, start, block = hashlib.sha256(), b"", bytearray(_BLOCK)
+    digest, start = hashlib.sha256(), b""
     with file:
         if os.fstat(file.fileno()).st_size != ref.size:
             return None
+        block = bytearray(min(_BLOCK, max(1, ref.size)))
         try:
             while count := file.readinto(block):
                 part = memoryview(block)[:count]
@@ -239,10 +221,8 @@ def judge_content(plain: bytes, entry: Entry) -> Particulars | None:
 
 
 def _judge_film(plain: bytes, body: Segment) -> None:
-    reader = FragmentReader()
-    fragments = reader.feed(plain)
-    if reader.leftover:
-        raise FormatError("the film does not end with a whole fragment")
+    check_segment(plain)
+    fragments = FragmentReader().feed(plain)
     frames = sum(one.frames for one in fragments)
     if frames != body.frames:
         raise FormatError(f"the film has {frames} frames, its entry says {body.frames}")

@@ -117,4 +117,8 @@ def revoked(case: Case) -> dict[int, int]:
     except TrustError as error:
         case.find("REVOCATION_LIST", "trust", str(error))
         return {}
-    return {one.serial_number: round(one.revocation_date_utc.timestamp() * 1e6) for one in listed}
+    found: dict[int, int] = {}
+    for one in listed:
+        when_us = round(one.revocation_date_utc.timestamp() * 1e6)
+        found[one.serial_number] = min(when_us, found.get(one.serial_number, when_us))
+    return found

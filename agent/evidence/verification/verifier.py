@@ -17,7 +17,7 @@ from agent.errors import FormatError, StorageError, UsageError
 from agent.evidence.checkpoint import open_note, origin_of
 from agent.evidence.entries import Entry
 from agent.evidence.extract import EXTRACT_FILE, LINES_FILE
-from agent.evidence.folder import EvidenceFolder, devices_of, is_regular
+from agent.evidence.folder import EvidenceFolder, devices_of, is_regular, object_files, object_name
 from agent.evidence.keys import KeyState
 from agent.evidence.merkle import StoredTree
 from agent.evidence.verification.case import Case, Judge, Kind, Progress, Question
@@ -46,13 +46,15 @@ _NOT_IN_LEDGER: Final = ("不在账本中，须查案卷与档案库", "not in t
 
 
 def total_bytes(path: Path) -> int:
-    """Bytes of ledgers and objects under a path, for a progress bar. Raises OSError."""
+    """Bytes of ledgers, and of what has the name of an object, under a path, for a progress bar. Raises OSError."""
     found = 0
     for device in [path] if is_extract(path) else devices_of(path):
         folder = EvidenceFolder(device)
-        lines = (folder.ledger, folder.path / LINES_FILE)
-        for file in (*lines, *(folder.objects.iterdir() if folder.objects.is_dir() else ())):
-            found += file.lstat().st_size if file.is_file() else 0
+        for lines in (folder.ledger, folder.path / LINES_FILE):
+            found += lines.lstat().st_size if is_regular(lines) else 0
+        for file in object_files(folder):
+            if object_name(file.name) and file.is_file(follow_symlinks=False):
+                found += file.stat(follow_symlinks=False).st_size
     return found
 
 

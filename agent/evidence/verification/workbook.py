@@ -36,6 +36,8 @@ _NEXT_OBJECTS: Final = (
     "SELECT digest, form, size, seq, recording, kind, recipients, entry FROM object"
     " WHERE missing = 0 AND seq > ? ORDER BY seq LIMIT 500"
 )
+_LATEST_US: Final = 2**63 - 1
+"""What a column holds. A witness may say a later time; it is later than everything all the same."""
 FILM: Final = ("segment", "photo", "telemetry")
 """Kinds of objects that are the recording itself."""
 
@@ -178,7 +180,7 @@ class Workbook:
 
     def witness(self, size: int, time_us: int) -> None:
         """Somebody trusted saw the first ``size`` lines at this time."""
-        self._db.execute("INSERT INTO witness VALUES (?, ?)", (size, time_us))
+        self._db.execute("INSERT INTO witness VALUES (?, ?)", (size, min(time_us, _LATEST_US)))
 
     def boot(self, boot: BootTime) -> None:
         """A boot and its certificate."""
