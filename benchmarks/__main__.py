@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import latency, memory, sealing_cost, segment_cuts, soak, verification
+from benchmarks import capture, latency, memory, sealing_cost, segment_cuts, soak, verification
 from benchmarks.report import Table, save, show
 
 ALL: Final[dict[str, Callable[..., Table]]] = {
     "sealing_cost": sealing_cost.run,
     "latency": latency.run,
+    "capture": capture.run,
     "memory": memory.run,
     "verification": verification.run,
     "segment_cuts": segment_cuts.run,

@@ -1,4 +1,4 @@
-"""Cutting a film into thousands of segments loses nothing: every frame is there once, and picture and sound stay together.
+"""Cutting a film into thousands of segments loses nothing: every frame is there once, picture and sound stay together.
 
 Each frame bears its number, and once a second it flashes while a tone sounds. The microphone's clock runs 100 ppm fast,
 as cheap ones do. What is judged is what was stored: each segment is opened with the archive's key and decoded alone.
