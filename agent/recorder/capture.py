@@ -41,6 +41,8 @@ END_SECONDS: Final = 20.0
 WATCH_SECONDS: Final = 0.1
 LOST_NS: Final = 10_000_000_000
 """A part that the recording cannot do without may be silent for so long."""
+STREAM_LOST_NS: Final = 120_000_000_000
+"""The same for a fixed camera: it may be starting anew, as may the network between."""
 STUCK_NS: Final = 20_000_000_000
 """So long may the encoder take over one picture: a card that stalls for longer is broken."""
 OVERLOAD_NS: Final = 10_000_000_000
@@ -117,6 +119,11 @@ class Capture:
             limits = Limits(lost_ns=lost_ns) if self._camera is None else patient
             feeds["microphone"] = Feed("microphone", self._microphone, self._on_block, limits)
         return feeds
+
+    @property
+    def leading(self) -> Cause:
+        """The part that the recording cannot do without."""
+        return "microphone" if self._camera is None else "camera"
 
     @property
     def sound(self) -> AudioFormat | None:
