@@ -113,7 +113,7 @@ class Capture:
         feeds: dict[Cause, AnyFeed] = {}
         if self._camera is not None:
             limits = limits_at(self._camera.format.frames_per_second, lost_ns)
-            feeds["camera"] = Feed("camera", self._camera, self._on_item, limits)
+            feeds["camera"] = Feed("camera", self._camera, self._on_item, limits, _begins)
         if self._microphone:
             patient = Limits(lost_ns=None, pause_ns=10_000_000_000)
             limits = Limits(lost_ns=lost_ns) if self._camera is None else patient
@@ -343,6 +343,11 @@ class Capture:
     def _write(self, pieces: list[Piece]) -> None:
         for init, fragment in pieces:
             self._sink.add(init, fragment)
+
+
+def _begins(item: Item) -> bool:
+    """Whether a camera that was started anew can be recorded from here: not in the middle of what it coded."""
+    return isinstance(item, VideoFrame) or (isinstance(item, EncodedPicture) and item.keyframe)
 
 
 def sealed_report(post: Callable[[Report], None]) -> Callable[[Segment], None]:
