@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import (
+    capture,
     latency,
     many_files,
     memory,
@@ -23,6 +24,7 @@ ALL: Final[dict[str, Callable[..., Table]]] = {
     "sealing_cost": sealing_cost.run,
     "overhead": overhead.run,
     "latency": latency.run,
+    "capture": capture.run,
     "memory": memory.run,
     "verification": verification.run,
     "many_files": many_files.run,

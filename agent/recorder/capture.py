@@ -41,6 +41,8 @@ END_SECONDS: Final = 20.0
 WATCH_SECONDS: Final = 0.1
 LOST_NS: Final = 10_000_000_000
 """A part that the recording cannot do without may be silent for so long."""
+STREAM_LOST_NS: Final = 120_000_000_000
+"""The same for a fixed camera: it may be starting anew, as may the network between."""
 STUCK_NS: Final = 20_000_000_000
 """So long may the encoder take over one picture: a card that stalls for longer is broken."""
 OVERLOAD_NS: Final = 10_000_000_000
@@ -111,12 +113,17 @@ class Capture:
         feeds: dict[Cause, AnyFeed] = {}
         if self._camera is not None:
             limits = limits_at(self._camera.format.frames_per_second, lost_ns)
-            feeds["camera"] = Feed("camera", self._camera, self._on_item, limits)
+            feeds["camera"] = Feed("camera", self._camera, self._on_item, limits, _begins)
         if self._microphone:
             patient = Limits(lost_ns=None, pause_ns=10_000_000_000)
             limits = Limits(lost_ns=lost_ns) if self._camera is None else patient
             feeds["microphone"] = Feed("microphone", self._microphone, self._on_block, limits)
         return feeds
+
+    @property
+    def leading(self) -> Cause:
+        """The part that the recording cannot do without."""
+        return "microphone" if self._camera is None else "camera"
 
     @property
     def sound(self) -> AudioFormat | None:
@@ -336,6 +343,11 @@ class Capture:
     def _write(self, pieces: list[Piece]) -> None:
         for init, fragment in pieces:
             self._sink.add(init, fragment)
+
+
+def _begins(item: Item) -> bool:
+    """Whether a camera that was started anew can be recorded from here: not in the middle of what it coded."""
+    return isinstance(item, VideoFrame) or (isinstance(item, EncodedPicture) and item.keyframe)
 
 
 def sealed_report(post: Callable[[Report], None]) -> Callable[[Segment], None]:

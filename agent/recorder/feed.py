@@ -52,13 +52,21 @@ class Missing:
 class Feed(Generic[T]):
     """Any thread may call it; ``deliver`` is called on the part's own thread. Restarts have a thread of their own."""
 
-    def __init__(self, name: str, part: Startable[T], deliver: Callable[[T], None], limits: Limits) -> None:
-        self._name, self._part, self._deliver, self._limits = name, part, deliver, limits
+    def __init__(
+        self,
+        name: str,
+        part: Startable[T],
+        deliver: Callable[[T], None],
+        limits: Limits,
+        begins: Callable[[T], bool] = lambda item: True,
+    ) -> None:
+        """``begins``: what the part delivers after a restart can be used from this item on."""
+        self._name, self._part, self._deliver, self._limits, self._begins = name, part, deliver, limits, begins
         self._watch = Watch()
         self._starting = threading.Lock()
         self._helper: threading.Thread | None = None
         self._started_ns = time.monotonic_ns()
-        self._stopped = self._failed = self._told = False
+        self._stopped = self._failed = self._told = self._anew = False
         self._why = ""
         self._arrived_ns: int | None = None
         self.captured_ns = 0
@@ -80,9 +88,13 @@ class Feed(Generic[T]):
     def _take(self, item: T) -> None:
         if self._stopped:
             return
+        self._arrived_ns = time.monotonic_ns()
+        if self._anew and not self._begins(item):
+            return
+        self._anew = False
         if self._watch.silent_since_ns is not None and self._after_ns is None:
             self._after_ns = item.captured_ns
-        self._arrived_ns, self.captured_ns = time.monotonic_ns(), item.captured_ns
+        self.captured_ns = item.captured_ns
         self._deliver(item)
 
     def _fault(self, error: HardwareError) -> None:
@@ -132,6 +144,7 @@ class Feed(Generic[T]):
                 self._failed = False
                 try:
                     self._part.stop()
+                    self._anew = True
                     self._part.start(self._take, self._fault)
                 except HardwareError as error:
                     self._fault(error)

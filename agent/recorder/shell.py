@@ -16,7 +16,7 @@ from agent.hardware.parts import Parts, PlaybackProof, VideoFrame
 from agent.recorder import machine
 from agent.recorder.announcer import Announcer, Rank, Saying
 from agent.recorder.audibility import NOT_MEASURED, AudibilityMeter
-from agent.recorder.capture import Capture, StillTaken, sealed_report
+from agent.recorder.capture import LOST_NS, STREAM_LOST_NS, Capture, StillTaken, sealed_report
 from agent.recorder.credentials import Documents
 from agent.recorder.facts import Noted
 from agent.recorder.feedback import SIGNALS, Signal, saying, signal_of
@@ -171,13 +171,14 @@ class Shell:
             stills_only=recording.kind == "photo",
             hears=self._meter.take if self._meter else None,
             sees=self._look_for_code(recording),
+            lost_ns=STREAM_LOST_NS if recording.kind == "fixed" else LOST_NS,
         )
         self._particulars = self._seal_particulars(recording)
         try:
             self.capture.warm_up()
         except HardwareError as error:
-            log.error("camera cannot start", code=error.code, why=str(error))
-            self._post(machine.PartLost(Gap(recording.id, "camera", None, 0), True, str(error)))
+            log.error("cannot start", part=self.capture.leading, code=error.code, why=str(error))
+            self._post(machine.PartLost(Gap(recording.id, self.capture.leading, None, 0), True, str(error)))
 
     def _look_for_code(self, recording: machine.Recording) -> Callable[[VideoFrame], None] | None:
         """R12.2: where assignments are taken, the pictures of the warming camera are looked at for one."""

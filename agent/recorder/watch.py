@@ -36,13 +36,13 @@ class Seen:
     """What is known of the part now."""
 
     last_ns: int
-    """When it delivered last; before the first time, when it was first started."""
+    """When it delivered last, useful or not; before the first time, when it was first started."""
     delivered: bool = True
     """It has delivered since its first start."""
     failed: bool = False
     """It has said itself that it delivers no more."""
     resumed: bool = False
-    """It has delivered since it was called silent."""
+    """It has delivered something useful since it was called silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,9 @@ def _while_silent(state: Watch, silent_ns: int, now_ns: int, seen: Seen, limits:
         return Watch(), Change.RESUMED
     if limits.lost_ns is not None and silent_ns > limits.lost_ns:
         return replace(state, lost=True), Change.LOST
-    if now_ns >= state.next_try_ns:
+    # One that is about to be useful again, such as a camera between two keyframes, is left to it.
+    busy = now_ns - seen.last_ns <= limits.silent_ns and not seen.failed
+    if now_ns >= state.next_try_ns and not busy:
         pause_ns = min(SECOND_NS // 2 << min(state.tries, 8), limits.pause_ns)
         return replace(state, tries=state.tries + 1, next_try_ns=now_ns + pause_ns), Change.RESTART
     return state, None

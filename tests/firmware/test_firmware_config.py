@@ -34,7 +34,7 @@ def need(lane: str, *tools: str) -> None:
             pytest.skip(f"lane {lane}: {tool} is not installed")
 
 
-@pytest.mark.parametrize("name", ["simulated", "linux", "pi"])
+@pytest.mark.parametrize("name", ["simulated", "linux", "pi", "fixed"])
 def test_the_sample_of_a_recorder_is_accepted(name: str) -> None:
     config = load(FILES / f"recorder.{name}.toml", RecorderConfig)
     assert config.recorder.evidence.is_absolute()
@@ -70,7 +70,7 @@ def test_the_simulated_sample_opens_all_its_parts(tmp_path: Path) -> None:
 
 
 def test_samples_for_real_parts_use_no_simulated_one() -> None:
-    for name in ("linux", "pi"):
+    for name in ("linux", "pi", "fixed"):
         hardware = tomllib.loads((FILES / f"recorder.{name}.toml").read_text())["hardware"]
         assert "simulated" not in hardware.values()
 

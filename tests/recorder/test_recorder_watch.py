@@ -64,6 +64,12 @@ def test_before_its_first_delivery_a_part_may_take_longer() -> None:
     assert [now for now, _ in follow(unstarted, [4 * SECOND, 6 * SECOND])] == [6 * SECOND]
 
 
+def test_a_part_that_delivers_what_is_not_useful_yet_is_not_disturbed() -> None:
+    times = [SECOND, *(SECOND + number * SECOND // 10 for number in range(1, 40))]
+    seen = [Seen(0), *(Seen(now) for now in times[1:])]
+    assert [change for _, change in follow(seen, times)] == [Change.SILENT]
+
+
 def test_a_part_without_a_limit_is_never_given_up_but_tried_less_and_less_often() -> None:
     found = silence(120, Limits(lost_ns=None, pause_ns=10 * SECOND))
     assert {change for _, change in found} == {Change.SILENT, Change.RESTART}

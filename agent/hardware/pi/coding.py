@@ -55,7 +55,8 @@ def _software(settings: dict[str, Any]) -> Any:
     class KeyframeEncoder(LibavH264Encoder):  # type: ignore[misc]
         def _start(self) -> None:
             super()._start()
-            self._stream = self.keyed = _Keyed(self._stream)  # type: ignore[has-type]
+            self.keyed = _Keyed(self._stream)
+            self._stream: Any = self.keyed
 
         def force_key_frame(self) -> None:
             self.keyed.wanted.set()
