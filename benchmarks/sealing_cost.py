@@ -31,7 +31,8 @@ from agent.hardware.parts import AudioBlock, AudioFormat, CameraFormat, VideoFra
 from agent.recorder.credentials import Credentials, load_credentials, load_identity_key
 from agent.recorder.encoder import Encoder, EncoderSettings
 from agent.recorder.journal import Journal, Past
-from agent.recorder.segments import SegmentSink, place_segment
+from agent.recorder.pieces import place_segment
+from agent.recorder.segments import SegmentSink
 from agent.recorder.start import entry_time
 from agent.system.durable import make_private_folder
 from benchmarks.report import Row, Table

@@ -40,7 +40,7 @@ def export_recording(
     out.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     missing: list[str] = []
-    film = [entry.body.object for entry in mine if isinstance(entry.body, Segment)]
+    film = [entry.body for entry in mine if isinstance(entry.body, Segment)]
     if film:
         files.append(_write_film(folder, film, identity, out / f"{recording}.mp4", missing))
     for name, ref in _others(mine, recording):
@@ -60,16 +60,19 @@ def _others(mine: list[Entry], recording: str) -> Iterator[tuple[str, ObjectRef]
 
 
 def _write_film(
-    folder: EvidenceFolder, refs: list[ObjectRef], identity: pyrage.x25519.Identity, path: Path, missing: list[str]
+    folder: EvidenceFolder, segments: list[Segment], identity: pyrage.x25519.Identity, path: Path, missing: list[str]
 ) -> Path:
     with path.open("wb") as film:
-        begun = False
-        for ref in refs:
-            plain = _open(folder, ref, identity, missing)
+        begun = torn = False
+        reader = FragmentReader()
+        for segment in segments:
+            plain = _open(folder, segment.object, identity, missing)
             if plain is None:
                 continue
-            reader = FragmentReader()
+            if not (torn and segment.recovered):  # of two recovered pieces the second goes on where the first is torn
+                reader = FragmentReader()
             fragments = reader.feed(plain)  # a torn end stays behind in the reader
+            torn = segment.recovered
             film.write(b"" if begun else reader.init)
             begun = begun or bool(reader.init)
             for fragment in fragments:

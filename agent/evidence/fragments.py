@@ -12,6 +12,8 @@ from typing import Final
 from agent.errors import FormatError
 
 MAX_BOX_BYTES: Final = 256 * 1024 * 1024
+_NOT_SYNC: Final = 0x10000
+"""Of a sample's flags: the sample needs others."""
 _LARGE: Final = b"\0\0\0\1"
 """As a size: the size proper follows in 8 bytes."""
 
@@ -23,6 +25,8 @@ class TrackRun:
     start: int
     duration: int
     samples: int
+    key: bool
+    """Its first sample needs no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Fragment:
     start_us: int
     duration_us: int
     frames: int
+    key: bool = True
+    """Begins with a picture that needs no other, or is sound alone: a segment may begin here."""
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -97,13 +103,29 @@ def read_run(traf: bytes) -> tuple[int, TrackRun]:
     flags = _u32(tfhd, 0) & 0xFFFFFF
     offset = 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)
     default_duration = _u32(tfhd, offset) if flags & 0x8 else 0
+    offset += 4 * sum(bool(flags & bit) for bit in (0x8, 0x10))
+    default_flags = _u32(tfhd, offset) if flags & 0x20 else 0
     start = _u32(tfdt, 4) << 32 | _u32(tfdt, 8) if tfdt[0] == 1 else _u32(tfdt, 4)
     samples = duration = 0
+    key = not default_flags & _NOT_SYNC
     for kind, trun in boxes(traf):
         if kind == b"trun":
             count, length = _read_trun(trun, default_duration)
+            if samples == 0 and count:
+                key = not _first_flags(trun, default_flags) & _NOT_SYNC
             samples, duration = samples + count, duration + length
-    return _u32(tfhd, 4), TrackRun(start, duration, samples)
+    return _u32(tfhd, 4), TrackRun(start, duration, samples, key)
+
+
+def _first_flags(trun: bytes, default_flags: int) -> int:
+    """Sample flags of the first sample of a run that has one."""
+    flags = _u32(trun, 0) & 0xFFFFFF
+    after_offset = 8 + (4 if flags & 0x1 else 0)
+    if flags & 0x4:
+        return _u32(trun, after_offset)
+    if flags & 0x400:
+        return _u32(trun, after_offset + 4 * sum(bool(flags & bit) for bit in (0x100, 0x200)))
+    return default_flags
 
 
 def _read_trun(trun: bytes, default_duration: int) -> tuple[int, int]:
@@ -118,7 +140,7 @@ def _read_trun(trun: bytes, default_duration: int) -> tuple[int, int]:
 
 
 def _joined(first: TrackRun, more: TrackRun) -> TrackRun:
-    return TrackRun(first.start, first.duration + more.duration, first.samples + more.samples)
+    return TrackRun(first.start, first.duration + more.duration, first.samples + more.samples, first.key)
 
 
 def check_segment(data: bytes) -> None:
@@ -203,4 +225,4 @@ class FragmentReader:
             raise FormatError("a fragment of neither pictures nor sound")
         run, scale = leading
         frames = runs["vide"][0].samples if "vide" in runs else 0
-        return Fragment(data, run.start * 1_000_000 // scale, run.duration * 1_000_000 // scale, frames)
+        return Fragment(data, run.start * 1_000_000 // scale, run.duration * 1_000_000 // scale, frames, run.key)

@@ -108,6 +108,16 @@ class SealedWriter:
                 self._chunk(view[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES], last=False)
         del self._pending[: whole * CHUNK_BYTES]
 
+    @property
+    def chunks(self) -> int:
+        """Whole chunks that have gone out."""
+        return self._counter
+
+    @property
+    def unsealed(self) -> bytes:
+        """What was taken and is in no chunk yet: at most 64 KiB."""
+        return bytes(self._pending)
+
     def close(self) -> ObjectRef:
         """Writes the last chunk; returns digest and size of the whole file. The writer is then spent."""
         self._chunk(self._pending, last=True)

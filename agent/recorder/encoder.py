@@ -1,7 +1,7 @@
 """One encoder per recording (PyAV): raw pictures and blocks of sound in, whole fragments out. Used on one thread.
 
 Media time 0 is the first picture, or the first block where only sound is recorded; picture and sound are both placed
-by their capture times, so they stay together whatever their clocks do. A fragment a second.
+by their capture times, so they stay together whatever their clocks do. A keyframe a second, a fragment each half.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from agent.errors import HardwareError
 from agent.evidence.fragments import Fragment
 from agent.hardware.parts import AudioBlock, AudioFormat, CameraFormat, VideoFrame
-from agent.recorder.muxing import BY_KEYFRAMES, BY_THE_SECOND, VIDEO_CLOCK, Item, Muxer, Piece, SoundTrack
+from agent.recorder.muxing import BY_KEYFRAMES, BY_TIME, VIDEO_CLOCK, Item, Muxer, Piece, SoundTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Encoder:
     """H.264 and AAC into fragments; ``video`` None is sound alone. ``first_ns`` is the capture time of media time 0."""
 
     def __init__(self, video: CameraFormat | None, sound: AudioFormat | None, settings: EncoderSettings) -> None:
-        self._muxer = Muxer(BY_KEYFRAMES if video else BY_THE_SECOND)
+        self._muxer = Muxer(BY_KEYFRAMES if video else BY_TIME)
         self._video = self._add_video(video, settings) if video else None
         self._sound = SoundTrack(self._muxer.container, sound, settings.sound_bit_rate) if sound else None
         self.first_ns: int | None = None

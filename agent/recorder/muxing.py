@@ -20,10 +20,15 @@ VIDEO_CLOCK: Final = 90_000
 DRIFT_LIMIT_SECONDS: Final = 0.03
 SILENCE_AFTER_NS: Final = 1_000_000_000
 """Sound that is so late does not come any more; a microphone's own latency is well below."""
-BY_KEYFRAMES: Final = {"movflags": "frag_keyframe+empty_moov+default_base_moof+skip_trailer"}
-BY_THE_SECOND: Final = {
+FRAGMENT_US: Final = 500_000
+"""What is not yet a fragment is lost in a cut: half a second, and the little that is on its way."""
+BY_KEYFRAMES: Final = {
+    "movflags": "frag_keyframe+empty_moov+default_base_moof+skip_trailer",
+    "frag_duration": str(FRAGMENT_US),
+}
+BY_TIME: Final = {
     "movflags": "empty_moov+default_base_moof+skip_trailer",
-    "frag_duration": "1000000",
+    "frag_duration": str(FRAGMENT_US),
 }
 STREAM_COPY: Final = {
     # The parameter sets are known only with the first keyframe; a film that goes on after new ones keeps its times.

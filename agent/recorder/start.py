@@ -25,9 +25,9 @@ from agent.evidence.folder import EvidenceFolder
 from agent.hardware.parts import Clock, Parts
 from agent.recorder.credentials import Credentials, Documents, load_identity_key
 from agent.recorder.journal import Journal, Past, read_past
+from agent.recorder.pieces import place_segment, recover_pieces, set_unlisted_aside
 from agent.recorder.recovery import closing_entries
 from agent.recorder.release import ReceiptBook
-from agent.recorder.segments import place_segment, recover_pieces, set_unlisted_aside
 from agent.system.durable import FolderLock, lock_folder, make_private_folder, sweep_aside, write_atomic
 
 

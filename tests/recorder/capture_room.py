@@ -20,7 +20,8 @@ from agent.hardware.simulated.stage import Stage, read_clip
 from agent.recorder.capture import Capture, sealed_report
 from agent.recorder.encoder import EncoderSettings
 from agent.recorder.machine import CaptureEnded, PartLost, SegmentSealed
-from agent.recorder.segments import SegmentSink, place_segment
+from agent.recorder.pieces import place_segment
+from agent.recorder.segments import SegmentSink
 
 
 class Faltering:

@@ -91,7 +91,7 @@ def test_a_disk_that_fails_altogether_still_lets_the_recording_end(room: Room, m
         raise StorageError("gone")
 
     monkeypatch.setattr(durable.AppendFile, "append", broken)
-    monkeypatch.setattr("agent.recorder.segments.keep_whole_chunks", broken)
+    monkeypatch.setattr("agent.recorder.segments.recover_open", broken)
     warm(room)
     room.capture.hold_from(0)
     room.capture.store()

@@ -6,9 +6,12 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import pyrage
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,17 +21,18 @@ from agent.errors import StorageError
 from agent.evidence.entries import Body, Close, Entry, Gap, ObjectRef, Open, Segment
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.fragments import Fragment
-from agent.evidence.sealing import CHUNK_BYTES, header_bytes, recipient_key
-from agent.recorder.recovery import closing_entries, unfinished
-from agent.recorder.segments import (
+from agent.evidence.sealing import CHUNK_BYTES, header_bytes, open_sealed, recipient_key
+from agent.recorder import pieces, segments
+from agent.recorder.pieces import (
     UNLISTED,
-    SegmentSink,
-    keep_whole_chunks,
     piece_name,
     place_segment,
+    recover_open,
     recover_pieces,
     set_unlisted_aside,
 )
+from agent.recorder.recovery import closing_entries, unfinished
+from agent.recorder.segments import SegmentSink
 from agent.system import durable
 
 INIT = b"init" * 100
@@ -87,7 +91,7 @@ def test_segments_begin_with_the_initialisation_part_and_hold_whole_fragments(
 def test_a_segment_has_its_digest_as_its_name_only_after_its_line(folder: EvidenceFolder, enrolled: Enrolled) -> None:
     sink, found = sink_into(folder, enrolled)
     sink.add(INIT, fragment(0))
-    assert names(folder) == [f"{piece_name(RECORDING, 0)}.open"]
+    assert names(folder) == [f".{piece_name(RECORDING, 0)}.tail", f"{piece_name(RECORDING, 0)}.open"]
     sink.finish()
     assert names(folder) == [f"{piece_name(RECORDING, 0)}.sealed"]
     place_segment(folder, found[0])
@@ -184,16 +188,98 @@ def test_a_storage_error_leaves_what_was_whole_as_a_recovered_segment(
             sink.add(INIT, fragment(3))
     sink.salvage()
     sink.salvage()
-    assert [(one.index, one.recovered) for one in found] == [(0, True)]
-    assert sink.count == 1
+    assert [(one.index, one.recovered) for one in found] == [(0, True), (1, True)]
+    assert sink.count == 2
+    assert left(folder, enrolled) == INIT + b"".join(fragment(number).data for number in range(3))
 
 
-def test_a_piece_that_holds_no_whole_chunk_is_removed(folder: EvidenceFolder, enrolled: Enrolled) -> None:
+def test_a_piece_that_holds_no_whole_chunk_lives_on_in_its_tail_and_without_one_is_removed(
+    folder: EvidenceFolder, enrolled: Enrolled
+) -> None:
     sink, _ = sink_into(folder, enrolled)
     sink.add(INIT, fragment(0, size=10))
     path = folder.objects / f"{piece_name(RECORDING, 0)}.open"
-    assert not keep_whole_chunks(path)
+    (kept,) = recover_open(path)
+    assert kept.name == f"{piece_name(RECORDING, 0)}.sealed"
+    assert left(folder, enrolled) == INIT + fragment(0, size=10).data
+    path.write_bytes(kept.read_bytes()[:300])
+    assert recover_open(path) == []
     assert not path.exists()
+
+
+class Cut(BaseException):
+    """The power is gone."""
+
+
+class PowerSupply:
+    """Lasts for so many durable operations; the one after does not happen. Appending can be torn in the middle."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, operations: int, torn: bool = False) -> None:
+        self.left, self.torn = operations, torn
+        for module, names_in_it in ((pieces, ("write_atomic", "move", "remove_file")), (segments, ("move",))):
+            for name in names_in_it:
+                monkeypatch.setattr(module, name, self._limited(getattr(module, name)))
+        monkeypatch.setattr(durable.AppendFile, "append", self._appending(durable.AppendFile.append))
+        monkeypatch.setattr(durable.AppendFile, "cut", self._limited(durable.AppendFile.cut))
+
+    def _limited(self, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise Cut
+            return operation(*arguments)
+
+        return run
+
+    def _appending(self, append: Callable[..., int]) -> Callable[..., int]:
+        def run(file: durable.AppendFile, data: bytes) -> int:
+            self.left -= 1
+            if self.left < 0:
+                if self.torn:
+                    append(file, data[: len(data) // 2])
+                raise Cut
+            return append(file, data)
+
+        return run
+
+
+def left(folder: EvidenceFolder, enrolled: Enrolled) -> bytes:
+    """What the key still opens of all pieces, in order."""
+    secret = next(line for line in enrolled.agekeys[0].read_text().splitlines() if line.startswith("AGE-SECRET"))
+    identity = pyrage.x25519.Identity.from_str(secret)
+    found = sorted(folder.objects.glob("*.sealed"))
+    return b"".join(open_sealed(path.read_bytes(), identity) for path in found)
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_cut_at_any_operation_every_fragment_that_was_taken_is_there_however_often_recovering_is_cut_too(
+    tmp_path: Path, enrolled: Enrolled, torn: bool
+) -> None:
+    sizes = (30_000, 100, 64_000, 200_000, 10, 5, 70_000, 131_072)
+    for operations in range(60):
+        folder, taken = EvidenceFolder(tmp_path / str(operations)), []
+        folder.objects.mkdir(parents=True)
+        sink, _ = sink_into(folder, enrolled, 4 * SECOND)
+        finished = False
+        with pytest.MonkeyPatch.context() as patch, suppress(Cut):
+            PowerSupply(patch, operations, torn)
+            for number, size in enumerate(sizes):
+                sink.add(INIT, fragment(number, size))
+                taken.append(fragment(number, size).data)
+            sink.finish()
+            finished = True
+        for interrupted in range(8):
+            with pytest.MonkeyPatch.context() as patch, suppress(Cut):
+                PowerSupply(patch, interrupted)
+                recover_pieces(folder, set())
+        recover_pieces(folder, set())
+        whole = left(folder, enrolled).replace(INIT, b"")
+        assert whole.startswith(b"".join(taken)), f"after {operations} operations"
+        assert not list(folder.objects.glob(".*.tail"))
+        assert not list(folder.objects.glob("*.open"))
+        if finished:
+            return
+    pytest.fail("the longest run was not reached")
 
 
 def test_sealed_objects_that_no_line_names_are_set_aside_and_not_deleted(folder: EvidenceFolder) -> None:
