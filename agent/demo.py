@@ -258,6 +258,8 @@ def approve(stage: Stage) -> None:
         "--expires",
         "2099-12-31",
     )
+    # The switch names no zone: what it stands for is the agency's to say.
+    stage.run("provisioning", "policy", "sign", "--agency", stage.work / "agency", "--assumed-zone", "1 IIB T3", quiet=True)
     profile = stage.work / "profile-with-approval.jws"
     stage.run(
         "provisioning", "ex-approval", "add", "--agency", stage.work / "agency", DEVICE, *approval, "--out", profile

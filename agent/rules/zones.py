@@ -292,14 +292,23 @@ def _check_rings(area: Area) -> None:
 
 
 def _beside(edges: list[_Edge]) -> Iterator[tuple[_Edge, _Edge]]:
-    """Pairs of edges that share some longitude and latitude: a sweep from west to east."""
-    live: list[_Edge] = []
-    for edge in sorted(edges, key=lambda one: min(one.a[0], one.b[0])):
-        west = min(edge.a[0], edge.b[0])
-        live = [one for one in live if max(one.a[0], one.b[0]) >= west]
-        low, high = sorted((edge.a[1], edge.b[1]))
-        yield from ((one, edge) for one in live if max(one.a[1], one.b[1]) >= low and min(one.a[1], one.b[1]) <= high)
+    """Pairs of edges whose boxes overlap: a sweep along the axis on which the edges are the shorter."""
+    along = min((0, 1), key=lambda axis: _crowding(edges, axis))
+    across, live = 1 - along, list[_Edge]()
+    for edge in sorted(edges, key=lambda one: min(one.a[along], one.b[along])):
+        begin = min(edge.a[along], edge.b[along])
+        live = [one for one in live if max(one.a[along], one.b[along]) >= begin]
+        low, high = sorted((edge.a[across], edge.b[across]))
+        for one in live:
+            if max(one.a[across], one.b[across]) >= low and min(one.a[across], one.b[across]) <= high:
+                yield one, edge
         live.append(edge)
+
+
+def _crowding(edges: list[_Edge], axis: int) -> float:
+    """How many edges lie side by side on an axis, on average."""
+    ends = [end[axis] for edge in edges for end in (edge.a, edge.b)]
+    return sum(abs(edge.a[axis] - edge.b[axis]) for edge in edges) / (max(ends) - min(ends))
 
 
 def _are_neighbours(one: _Edge, other: _Edge, lengths: list[int]) -> bool:

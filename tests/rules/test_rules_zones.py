@@ -218,6 +218,21 @@ def test_a_map_has_a_limited_number_of_positions() -> None:
         read_zone_map(collection(*[feature(SQUARE)] * (MAX_POSITIONS // len(SQUARE) + 1)))
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_crossings_are_found_whichever_way_a_comb_lies(turned: bool) -> None:
+    """The sweep goes along either axis."""
+    teeth = [(x, y) for tooth in range(20) for x, y in ((tooth, 0), (tooth + 0.4, 9))]
+    closing = [(20, 0), (20, -1), (0, -1)]
+    whole, crossed = [*teeth, *closing], [*teeth[:7], (1, 3), *teeth[7:], *closing]
+    for points, sound in ((whole, True), (crossed, False)):
+        outline = ring(*((y, x) if turned else (x, y) for x, y in points))
+        if sound:
+            one(outline)
+        else:
+            with pytest.raises(FormatError, match="cross or touch"):
+                one(outline)
+
+
 def test_what_a_drawing_program_adds_is_left_alone() -> None:
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}
     high = [[x, y, 12.5] for x, y in SQUARE]
