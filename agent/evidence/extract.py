@@ -132,7 +132,7 @@ def _numbers(place: Place, last: int) -> list[int]:
 
 
 def _check_span(place: Place, span: list[bytes]) -> None:
-    """Raises FormatError unless these lines are the span that the index says: it could name another, or cut it short."""
+    """Raises FormatError unless these lines are the whole span: the index could name another, or cut it short."""
     bodies = [_body(line) for line in span]
     closed = [seq for seq, body in enumerate(bodies) if isinstance(body, Close) and body.recording == place.recording]
     opened = any(isinstance(body, Open) and body.recording == place.recording for body in bodies)

@@ -312,11 +312,11 @@ class LedgerIndex:
         _, *numbers = _RECORD.unpack_from(data, at)
         return Place(recording, *numbers)
 
-    def key_lines(self) -> Iterator[tuple[int, bytes]]:
-        """Number and bytes of the last ``boot`` line and of every ``epoch`` line after it, in order."""
+    def key_lines(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """Of the first ``size`` lines: number and bytes of the last ``boot`` and of every ``epoch`` after it."""
         last = os.fstat(self._keys).st_size // _NUMBER.size - 1
-        while last >= 0 and _read_number(self._keys, last) // 2 >= self.size:
-            last -= 1  # its writer is just about to append them
+        while last >= 0 and _read_number(self._keys, last) // 2 >= size:
+            last -= 1
         first = last
         while first >= 0 and not _read_number(self._keys, first) % 2:
             first -= 1
@@ -375,9 +375,9 @@ class KeptIndex:
             return index.line(seq)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Its key lines, as ``LedgerIndex.key_lines`` gives them."""
+        """The key lines of its lines, as ``LedgerIndex.key_lines`` gives them."""
         with _as_format_error(), LedgerIndex(self.folder, self.ledger) as index:
-            yield from index.key_lines()
+            yield from index.key_lines(self.size)
 
 
 @contextmanager

@@ -240,6 +240,15 @@ def root_at(nodes: Nodes, size: int) -> bytes:
     return _range_root(nodes, 0, size) if size else EMPTY_ROOT
 
 
+def root_of_file(ledger: Path, size: int) -> bytes | None:
+    """Root over the first ``size`` lines of a ledger file, read from its beginning; None when there are fewer."""
+    tree = Tree()
+    with ledger.open("rb") as file:
+        while tree.size < size and (line := file.readline()).endswith(b"\n"):
+            tree.add(line[:-1])
+    return tree.root() if tree.size == size else None
+
+
 def _split(size: int) -> int:
     """Largest power of two smaller than ``size``."""
     return 1 << ((size - 1).bit_length() - 1)

@@ -135,6 +135,10 @@ def test_a_reader_beside_the_writer_finds_lines_tree_and_keys(place: Path, lines
     named = [seq for seq, (body, _) in enumerate(lines) if isinstance(body, Boot | Epoch) and seq >= since]
     assert list(seen) == [(seq, stored[seq]) for seq in named]
     assert kept.writer.boot == (boots[-1] if boots else -1)
+    with LedgerIndex(kept.index, kept.ledger) as index:
+        for old in range(size):
+            assert list(index.key_lines(old)) == list(KeptIndex(kept.index, kept.ledger, old))
+            assert all(seq < old for seq, _ in index.key_lines(old))
     kept.writer.close()
 
 
@@ -145,7 +149,7 @@ def test_the_index_of_an_empty_ledger_is_empty_and_can_be_continued(tmp_path: Pa
     assert mark.size == 0 and bytes.fromhex(mark.root) == EMPTY_ROOT
     Kept(tmp_path, mark).writer.close()
     with LedgerIndex(kept.index, kept.ledger) as index:
-        assert (index.size, list(index.key_lines()), index.find("0" * 16)) == (0, [], None)
+        assert (index.size, list(index.key_lines(0)), index.find("0" * 16)) == (0, [], None)
         with pytest.raises(FormatError):
             index.line(0)
 
