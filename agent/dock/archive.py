@@ -223,6 +223,8 @@ class DeviceArchive:
                     break
                 begin += len(line)
                 self._note(Taken(self.chain.accept(line[:-1]), line[:-1]), durable_already=True)
+        with storage_errors(self._index_folder, "writing"):
+            self._index.flush()
         self.holdings.settle()
         self._keep_verified_if_due()
 
