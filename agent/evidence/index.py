@@ -214,8 +214,12 @@ class IndexWriter:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Flushes and closes."""
+        """Flushes and closes. Raises OSError."""
         self.flush()
+        self._close_files()
+
+    def abandon(self) -> None:
+        """Closes without a word about what was not flushed."""
         self._close_files()
 
     @property
