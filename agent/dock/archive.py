@@ -156,6 +156,7 @@ class DeviceArchive:
         self.receipts = ReceiptBook(settings, device)
         self._trust, self._key = trust, key
         self._unwritten: list[Taken] = []
+        self._index_damaged = False
         self._ledger = durable.AppendFile(self.folder.ledger, 0o640)
         self.stagings: dict[str, Staging] = {}
         try:
@@ -167,7 +168,7 @@ class DeviceArchive:
 
     def close(self) -> None:
         """Closes the files. What was not flushed is forgotten; it was not claimed either."""
-        if not self._unwritten and self.chain.size > self._verified_size:
+        if not self._unwritten and not self._index_damaged and self.chain.size > self._verified_size:
             with suppress(StorageError):  # the next start verifies a little more
                 self._keep_verified()
         self._ledger.close()
@@ -189,6 +190,7 @@ class DeviceArchive:
         self._load_all()
 
     def _load_after(self, found: Verified) -> None:
+        durable.sweep_aside(self._index_folder)
         self._index = IndexWriter.resume(self._index_folder, self.folder.ledger, found.mark)
         try:
             self.chain = resume_chain(found, self._trust, self._index, self._kept(found.mark.size))
@@ -223,6 +225,7 @@ class DeviceArchive:
                     break
                 begin += len(line)
                 self._note(Taken(self.chain.accept(line[:-1]), line[:-1]), durable_already=True)
+        durable.sync_file(self.folder.ledger)  # a process killed in an append has left what only the cache holds
         with storage_errors(self._index_folder, "writing"):
             self._index.flush()
         self.holdings.settle()
@@ -288,7 +291,7 @@ class DeviceArchive:
         with storage_errors(self.folder.ledger, "reading"):
             found = root_of_file(self.folder.ledger, size) == root
         if found:
-            self._forget_verified()  # the index is damaged
+            self._forget_verified()
         return found
 
     def offered(self) -> KeptIndex:
@@ -307,7 +310,8 @@ class DeviceArchive:
     def _keep_verified_if_due(self) -> None:
         # Its cost grows with what is not settled, so it comes the more rarely.
         unsettled = len(self.holdings.wanted) + len(self.holdings.unreceipted)
-        if self.chain.size - self._verified_size >= max(VERIFIED_EVERY_LINES, unsettled):
+        due = self.chain.size - self._verified_size >= max(VERIFIED_EVERY_LINES, unsettled)
+        if due and not self._index_damaged:
             self._keep_verified()
 
     def _keep_verified(self) -> None:
@@ -319,8 +323,9 @@ class DeviceArchive:
         self._verified_size = mark.size
 
     def _forget_verified(self) -> None:
+        """The index is damaged: the next start makes it anew."""
         durable.remove_file(self._verified_path)
-        self._verified_size = self.chain.size
+        self._index_damaged = True
 
     # -- objects ----------------------------------------------------------------------------------------------------
 
