@@ -10,6 +10,7 @@ from typing import Final
 from benchmarks import (
     capture,
     latency,
+    long_ledger,
     many_files,
     memory,
     overhead,
@@ -26,6 +27,7 @@ ALL: Final[dict[str, Callable[..., Table]]] = {
     "latency": latency.run,
     "capture": capture.run,
     "memory": memory.run,
+    "long_ledger": long_ledger.run,
     "verification": verification.run,
     "many_files": many_files.run,
     "segment_cuts": segment_cuts.run,

@@ -19,15 +19,15 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from rich.table import Table
 
 from agent import __version__
-from agent.errors import TrustError, UsageError
+from agent.errors import FormatError, TrustError, UsageError
 from agent.evidence.checkpoint import MAX_NOTE_BYTES
 from agent.evidence.documents import TrustBundle
 from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import Close, Entry, Open
 from agent.evidence.export import export_recording
-from agent.evidence.extract import extract_recording
+from agent.evidence.extract import Extracted, extract_recording
 from agent.evidence.folder import EvidenceFolder, devices_of, is_regular, read_regular
-from agent.evidence.index import LedgerIndex, build_index
+from agent.evidence.index import INDEX, LedgerIndex, build_index
 from agent.evidence.keys import read_crl
 from agent.evidence.ledger import unverified_entries
 from agent.evidence.shapes import dump_shape
@@ -91,6 +91,26 @@ def _note(path: Path) -> bytes:
     return data
 
 
+def _extract_from_kept(folder: EvidenceFolder, arguments: argparse.Namespace) -> Extracted | None:
+    """From the index beside the ledger; None when there is none, or none that fits, and nothing was written."""
+    try:
+        with LedgerIndex(folder.path / INDEX, folder.ledger) as index:
+            if index.end_bytes != folder.ledger.stat().st_size:
+                return None  # behind: it could take a recording for one that has not ended
+            return extract_recording(folder, index, arguments.recording, arguments.out)
+    except (OSError, FormatError):
+        if arguments.out.exists():
+            raise
+        return None  # a refusal, too, is only believed of an index made from the lines themselves
+
+
+def _extract_from_new(folder: EvidenceFolder, arguments: argparse.Namespace) -> Extracted:
+    with tempfile.TemporaryDirectory(prefix="er-index-") as place:
+        build_index(Path(place), folder.ledger)
+        with LedgerIndex(Path(place), folder.ledger) as index:
+            return extract_recording(folder, index, arguments.recording, arguments.out)
+
+
 def extract_command(arguments: argparse.Namespace) -> int:
     """``recorder extract``: one recording with its proofs."""
     folder = EvidenceFolder(arguments.path)
@@ -101,13 +121,7 @@ def extract_command(arguments: argparse.Namespace) -> int:
     if arguments.out.exists():
         raise UsageError(f"{arguments.out} 已存在； exists already: name a folder that is to be made")
     try:
-        with tempfile.TemporaryDirectory(prefix="er-index-") as place:
-            build_index(Path(place), folder.ledger)
-            index = LedgerIndex(Path(place), folder.ledger)
-            try:
-                done = extract_recording(folder, index, arguments.recording, arguments.out)
-            finally:
-                index.close()
+        done = _extract_from_kept(folder, arguments) or _extract_from_new(folder, arguments)
     except OSError as error:
         raise UsageError(f"{arguments.path}: {error}") from error
     print(f"已移交 handed over: {arguments.out}  {done.lines} 条 lines, {done.objects} 个对象 objects")

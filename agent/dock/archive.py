@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,22 +19,30 @@ from typing import ClassVar, Final, Literal
 from pydantic import ConfigDict
 
 from agent.custody import wire
+from agent.dock.holdings import Holdings, ReceiptBook
 from agent.dock.settings import DockSettings
-from agent.errors import FormatError, StorageError
+from agent.dock.verified import Verified, describe, read_verified, resume_chain, write_verified
+from agent.errors import FormatError, StorageError, TrustError
 from agent.evidence.checkpoint import newest_note
 from agent.evidence.documents import TrustBundle
-from agent.evidence.encoding import dump_json, is_digest, load_object, sha256_hex
-from agent.evidence.entries import Boot, Entry, Epoch, ObjectRef, ReceiptEntry, entry_objects
+from agent.evidence.encoding import dump_json, load_object
+from agent.evidence.entries import Entry, ObjectRef, ReceiptEntry
 from agent.evidence.folder import EvidenceFolder
+from agent.evidence.index import INDEX, IndexWriter, KeptIndex
+from agent.evidence.jws import MAX_JWS_BYTES
 from agent.evidence.ledger import ChainState
-from agent.evidence.merkle import LeafNodes, leaf_hash, root_at
+from agent.evidence.merkle import leaf_hash, root_at, root_of_file
 from agent.evidence.shapes import STRICT, Count, load_shape
 from agent.system import durable
 from agent.system.durable import storage_errors
+from agent.system.logs import logger
 
 _READ_BYTES: Final = 1_048_576
 _WRITE_ONCE: Final = 0o440
 _PART: Final = re.compile(rb"[0-9]{1,5}")
+VERIFIED_EVERY_LINES: Final = 4096
+"""After so many lines, at least, what was verified is kept: a start after a crash verifies no more than about these."""
+_log = logger("dock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,90 +136,203 @@ class Taken:
 
 
 class DeviceArchive:
-    """A device's evidence at this dock. ``chain`` runs ahead of the disk until ``flush``; claims come after it."""
+    """A device's evidence at this dock. ``chain`` runs ahead of the disk until ``flush``; claims come after it.
 
-    def __init__(self, settings: DockSettings, device: str, trust: TrustBundle) -> None:
-        """Opens or makes the folders and verifies the whole ledger held. Raises StorageError, FormatError."""
+    Beside the ledger lie its index and what was verified of it; both are made anew whenever they do not fit.
+    """
+
+    def __init__(self, settings: DockSettings, device: str, trust: TrustBundle, key: bytes) -> None:
+        """Opens or makes the folders; verifies the ledger held, as far as that was not done and kept before.
+
+        ``key``: seals what was verified, see ``seal_key``. Raises StorageError, FormatError, TrustError.
+        """
         self.device = device
         self.folder = EvidenceFolder(settings.archive / device)
         self._staging_folder = settings.staging / device
         self.quarantine_folder = settings.quarantine / device
+        self._index_folder = self.folder.path / INDEX
         for path in (self.folder.path, self.folder.objects, self._staging_folder):
             durable.make_private_folder(path)
-        self.chain = ChainState(trust, device)
-        self.leaves: list[bytes] = []
-        """Only ever appended to: another thread may read those that were there."""
-        self.keys: list[tuple[int, bytes]] = []
-        """Number and bytes of the last ``boot`` line and the ``epoch`` lines after it: what other witnesses need."""
-        self.wanted: dict[str, ObjectRef] = {}
-        """Named by the ledger, not held."""
-        self.held: dict[str, ObjectRef] = {}
-        self.receipts_entered: set[str] = set()
-        """Digests of the receipts that the device has entered into its ledger."""
-        self._unwritten: list[bytes] = []
-        self._names = {entry.name for entry in self.folder.objects.iterdir()}
+        self.receipts = ReceiptBook(settings, device)
+        self._trust, self._key = trust, key
+        self._unwritten: list[Taken] = []
+        self._index_damaged = False
         self._ledger = durable.AppendFile(self.folder.ledger, 0o640)
-        self._load()
         self.stagings: dict[str, Staging] = {}
-        self._resume_stagings()
+        try:
+            self._load()
+            self._resume_stagings()
+        except BaseException:
+            self._ledger.close()
+            raise
 
     def close(self) -> None:
         """Closes the files. What was not flushed is forgotten; it was not claimed either."""
+        if not self._unwritten and not self._index_damaged and self.chain.size > self._verified_size:
+            with suppress(StorageError):  # the next start verifies a little more
+                self._keep_verified()
         self._ledger.close()
+        with suppress(OSError):  # the index is made anew from the last mark
+            self._index.close()
         for staging in self.stagings.values():
             staging.close()
 
     # -- ledger -----------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
-        with storage_errors(self.folder.ledger, "reading"):
-            data = self.folder.ledger.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            self._ledger.cut(whole)  # the dock's own torn append: those bytes were never claimed
-        for line in data[:whole].split(b"\n")[:-1]:
-            self._note(self.chain.accept(line), line)
+        found = read_verified(self._verified_path, self._key, self.device)
+        if found is not None:
+            try:
+                self._load_after(found)
+                return
+            except (FormatError, TrustError, OSError) as error:
+                _log.warning("verifying the ledger anew", device=self.device, why=str(error))
+        self._load_all()
+
+    def _load_after(self, found: Verified) -> None:
+        durable.sweep_aside(self._index_folder)
+        self._index = IndexWriter.resume(self._index_folder, self.folder.ledger, found.mark)
+        try:
+            self.chain = resume_chain(found, self._trust, self._index, self._kept(found.mark.size))
+            self.holdings = Holdings(self.folder, self.receipts, found.objects())
+            self._verified_size = found.mark.size
+            self._read_on(found.mark.end_bytes)
+        except BaseException:
+            self._index.close()
+            raise
+
+    def _load_all(self) -> None:
+        with storage_errors(self._index_folder, "making anew"):
+            if self._index_folder.exists():
+                shutil.rmtree(self._index_folder)
+            durable.make_private_folder(self._index_folder)
+            self._index = IndexWriter(self._index_folder)
+        self.chain = ChainState(self._trust, self.device)
+        self.holdings = Holdings(self.folder, self.receipts)
+        self._verified_size = 0
+        try:
+            self._read_on(0)
+        except BaseException:
+            self._index.close()
+            raise
+
+    def _read_on(self, begin: int) -> None:
+        with storage_errors(self.folder.ledger, "reading"), self.folder.ledger.open("rb") as file:
+            file.seek(begin)
+            while line := file.readline(MAX_JWS_BYTES + 2):
+                if not line.endswith(b"\n"):
+                    self._cut_torn(begin, line)
+                    break
+                begin += len(line)
+                self._note(Taken(self.chain.accept(line[:-1]), line[:-1]), durable_already=True)
+        durable.sync_file(self.folder.ledger)  # a process killed in an append has left what only the cache holds
+        with storage_errors(self._index_folder, "writing"):
+            self._index.flush()
+        self.holdings.settle()
+        self._keep_verified_if_due()
+
+    def _cut_torn(self, begin: int, line: bytes) -> None:
+        if len(line) > MAX_JWS_BYTES:
+            raise FormatError(f"line {self.chain.size} has no end")
+        self._ledger.cut(begin)  # the dock's own torn append: those bytes were never claimed
 
     def accept(self, line: bytes) -> Taken:
-        """Judges the next line and takes it in; ``flush`` writes it. Raises FormatError, TrustError."""
-        entry = self.chain.accept(line)
-        self._note(entry, line)
-        self._unwritten.append(line)
-        return Taken(entry, line)
+        """Judges the next line and takes it in; ``flush`` writes it. Raises FormatError, TrustError, StorageError."""
+        taken = Taken(self.chain.accept(line), line)
+        self._note(taken)
+        self._unwritten.append(taken)
+        return taken
 
-    def _note(self, entry: Entry, line: bytes) -> None:
-        if isinstance(entry.body, Boot):
-            self.keys.clear()
-        if isinstance(entry.body, Boot | Epoch):
-            self.keys.append((entry.seq, line))
-        self.leaves.append(leaf_hash(line))
-        for ref in entry_objects(entry):
-            if ref.digest not in self.held:
-                (self.held if ref.file_name in self._names else self.wanted)[ref.digest] = ref
+    def _note(self, taken: Taken, durable_already: bool = False) -> None:
+        with storage_errors(self._index_folder, "writing"):
+            self._index.add(taken.line, taken.entry)
+        self.holdings.note(taken.entry)
+        if durable_already:
+            self._settle(taken.entry)
+
+    def _settle(self, entry: Entry) -> None:
         if isinstance(entry.body, ReceiptEntry):
-            self.receipts_entered.add(entry.body.object.digest)
+            self.holdings.entered(entry.body.object.digest)
 
     def flush(self) -> int:
         """Writes accepted lines; returns, after fdatasync, the number of lines that are durable."""
         if self._unwritten:
-            self._ledger.append(b"".join(line + b"\n" for line in self._unwritten))
-            self._unwritten.clear()
+            self._ledger.append(b"".join(taken.line + b"\n" for taken in self._unwritten))
+            written, self._unwritten = self._unwritten, []
+            with storage_errors(self._index_folder, "writing"):
+                self._index.flush()
+            for taken in written:
+                self._settle(taken.entry)
+            self._keep_verified_if_due()
         return self.chain.size
 
     def same_line(self, seq: int, line: bytes) -> bool:
-        """Whether this is the line held at ``seq``."""
-        return self.leaves[seq] == leaf_hash(line)
+        """Whether this is the line held at ``seq``. Raises StorageError when what is held here is damaged."""
+        kept = self._kept(self.flush())
+        try:
+            held = kept.line(seq)
+            if held != line and kept.node(0, seq) != leaf_hash(held):
+                raise FormatError("ledger and index do not agree")  # rot of ours must not be called the device's fork
+        except FormatError as error:
+            self._forget_verified()
+            raise StorageError(f"line {seq} of {self.device} here is damaged, or its index is: {error}") from error
+        return held == line
 
-    def root_at(self, size: int) -> bytes:
-        """Merkle root over the first ``size`` lines held."""
-        return self.chain.tree.root() if size == self.chain.size else root_at(LeafNodes(self.leaves), size)
+    def has_root(self, size: int, root: bytes) -> bool:
+        """Whether this is the Merkle root over the first ``size`` lines held. Before it says no, it reads the lines."""
+        if not 0 <= size <= self.chain.size:
+            return False
+        if size == self.chain.size:
+            return self.chain.tree.root() == root
+        with suppress(FormatError), storage_errors(self._index_folder, "reading"):
+            if root_at(self._index.tree, size) == root:
+                return True
+        self.flush()
+        with storage_errors(self.folder.ledger, "reading"):
+            found = root_of_file(self.folder.ledger, size) == root
+        if found:
+            self._forget_verified()
+        return found
+
+    def offered(self) -> KeptIndex:
+        """Nodes and key lines of what is durable now, for other threads."""
+        return self._kept(self.flush())
+
+    def _kept(self, size: int) -> KeptIndex:
+        return KeptIndex(self._index_folder, self.folder.ledger, size)
+
+    # -- what was verified ------------------------------------------------------------------------------------------
+
+    @property
+    def _verified_path(self) -> Path:
+        return self._index_folder / "verified"
+
+    def _keep_verified_if_due(self) -> None:
+        # Its cost grows with what is not settled, so it comes the more rarely.
+        unsettled = len(self.holdings.wanted) + len(self.holdings.unreceipted)
+        due = self.chain.size - self._verified_size >= max(VERIFIED_EVERY_LINES, unsettled)
+        if due and not self._index_damaged:
+            self._keep_verified()
+
+    def _keep_verified(self) -> None:
+        with storage_errors(self._index_folder, "syncing"):
+            mark = self._index.mark()
+        if (mark.size, mark.end_bytes, mark.head) != (self.chain.size, self._ledger.size, self.chain.head):
+            raise StorageError(f"chain, index and ledger of {self.device} do not stand at the same line")
+        write_verified(self._verified_path, describe(self.chain, mark, self.holdings.unsettled()), self._key)
+        self._verified_size = mark.size
+
+    def _forget_verified(self) -> None:
+        """The index is damaged: the next start makes it anew."""
+        durable.remove_file(self._verified_path)
+        self._index_damaged = True
 
     # -- objects ----------------------------------------------------------------------------------------------------
 
     def _resume_stagings(self) -> None:
         for entry in sorted(self._staging_folder.iterdir()):
             digest, _, form = entry.name.partition(".")
-            ref = self.wanted.get(digest)
+            ref = self.holdings.wanted.get(digest)
             if ref is not None and form == ref.form and _list_path(entry).exists():
                 with suppress(FormatError):  # begun anew at the next open
                     self.stagings[digest] = Staging.resume(entry, ref)
@@ -236,7 +358,7 @@ class DeviceArchive:
             self._quarantine_file(staging, reason)
             return reason
         self._give_name(staging)
-        self.held[ref.digest] = self.wanted.pop(ref.digest)
+        self.holdings.hold(ref)
         return None
 
     def _give_name(self, staging: Staging) -> None:
@@ -247,7 +369,6 @@ class DeviceArchive:
             durable.remove_file(staging.path)
         else:
             durable.move(staging.path, target)
-        self._names.add(target.name)
         staging.remove_list()
 
     def keep_cosigned(self, note: bytes) -> bytes:
@@ -288,22 +409,3 @@ class DeviceArchive:
     def _write_reason(self, target: Path, reason: str) -> None:
         text = json.dumps({"device": self.device, "file": target.name, "reason": reason}, ensure_ascii=False, indent=1)
         durable.write_atomic(target.with_name(target.name + ".reason.json"), text.encode() + b"\n", 0o600)
-
-
-class ReceiptBook:
-    """Every receipt signed for one device, by digest; written before it is published."""
-
-    def __init__(self, settings: DockSettings, device: str) -> None:
-        self._folder = settings.receipts / device
-        durable.make_private_folder(self._folder)
-        self.tokens: dict[str, bytes] = {}
-        for path in sorted(self._folder.glob("*.jws"), key=lambda found: found.stat().st_mtime_ns):
-            if is_digest(path.stem):
-                self.tokens[path.stem] = path.read_bytes()
-
-    def enter(self, token: bytes) -> str:
-        """Keeps a receipt; returns its digest, after it is durable."""
-        digest = sha256_hex(token)
-        durable.write_atomic(self._folder / f"{digest}.jws", token, 0o640)
-        self.tokens[digest] = token
-        return digest

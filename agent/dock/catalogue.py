@@ -16,14 +16,15 @@ from tinydb import TinyDB, where
 from tinydb.storages import Storage
 
 from agent.errors import FormatError, StorageError
-from agent.evidence import jws
-from agent.evidence.entries import Close, Entry, Gap, Open, Photo, Segment, load_entry
+from agent.evidence.entries import Close, Entry, Gap, Open, Photo, Segment
 from agent.evidence.folder import EvidenceFolder, devices_of
+from agent.evidence.ledger import unverified_entries
 from agent.evidence.shapes import STRICT, Count, load_shape
 from agent.system import durable
 
 _TABLE: Final = "recordings"
 _LINES: Final = "lines"
+_BLOCK_BYTES: Final = 1 << 20
 
 
 class AtomicStorage(Storage):
@@ -124,11 +125,11 @@ class Catalogue:
         """Makes the catalogue anew from the archive's ledgers, which were verified before they were written there."""
         self._rows, self._lines = {}, {}
         for folder in devices_of(archive) if archive.is_dir() else []:
-            for line in EvidenceFolder(folder).ledger.read_bytes().split(b"\n")[:-1]:
-                try:
-                    self._enter(folder.name, load_entry(jws.parse(line, jws.LEDGER_TYPE).payload))
-                except FormatError as error:
-                    raise StorageError(f"the ledger of {folder.name} in the archive is damaged: {error}") from error
+            try:
+                for entry in unverified_entries(EvidenceFolder(folder).ledger):
+                    self._enter(folder.name, entry)
+            except FormatError as error:
+                raise StorageError(f"the ledger of {folder.name} in the archive is damaged: {error}") from error
         self._db.drop_tables()
         self._db.table(_TABLE).insert_multiple(asdict(row) for row in self._rows.values())
         lines = ({"device": device, "lines": count} for device, count in self._lines.items())
@@ -165,5 +166,10 @@ def _after(row: Recording, entry: Entry) -> Recording:
 
 def _lines_in(archive: Path) -> dict[str, int]:
     folders = devices_of(archive) if archive.is_dir() else []
-    counts = {folder.name: EvidenceFolder(folder).ledger.read_bytes().count(b"\n") for folder in folders}
+    counts = {folder.name: _count_lines(EvidenceFolder(folder).ledger) for folder in folders}
     return {device: count for device, count in counts.items() if count}
+
+
+def _count_lines(ledger: Path) -> int:
+    with ledger.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK_BYTES), b""))

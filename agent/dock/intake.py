@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 from cryptography import x509
@@ -17,14 +18,12 @@ from nacl.signing import SigningKey
 
 from agent.custody import wire
 from agent.custody.wire import Credit, DeviceState, Have, HeldObject, Kind, ObjectClose, ObjectOpen, Topic
-from agent.dock.archive import DeviceArchive, ReceiptBook, Staging, Taken
+from agent.dock.archive import DeviceArchive, Staging, Taken
 from agent.dock.witness import Witness
 from agent.errors import FormatError, TrustError, WireError
 from agent.evidence.checkpoint import open_note
-from agent.evidence.encoding import from_b64url, load_object
 from agent.evidence.entries import ObjectRef
 from agent.evidence.receipts import MAX_OBJECTS, Receipt, sign_receipt
-from agent.evidence.shapes import load_shape
 
 STRIKES: Final = 2
 """Failures of one line or object after which it is refused."""
@@ -91,9 +90,7 @@ class DockKeys:
 class Intake:
     """One device's session. Used by one thread. StorageError passes through: the service then drops the session."""
 
-    def __init__(
-        self, archive: DeviceArchive, witness: Witness, book: ReceiptBook, keys: DockKeys, window_bytes: int
-    ) -> None:
+    def __init__(self, archive: DeviceArchive, witness: Witness, keys: DockKeys, window_bytes: int) -> None:
         self.device = archive.device
         self.state: DeviceState | None = None
         """What the device last said of itself; None before that and after it left."""
@@ -104,14 +101,13 @@ class Intake:
         self.window_bytes = window_bytes
         self.taken: list[Taken] = []
         """Lines made durable since the service last cleared this; for the catalogue."""
-        self._archive, self._witness, self._book, self._keys = archive, witness, book, keys
+        self._archive, self._witness, self._keys = archive, witness, keys
         self._accepted: list[Taken] = []
         self._charged = self._announced_credit = self._announced_next = 0
         self._resync_asked = False
         self._strikes: Counter[str] = Counter()
         self._refused: set[str] = set()
         self._note: bytes | None = None
-        self._unreceipted = self._find_unreceipted()
 
     def close(self) -> None:
         """Closes the archive's files."""
@@ -138,8 +134,8 @@ class Intake:
             state is not None
             and state.lines <= self._archive.chain.size
             and state.pending_objects == 0
-            and not self._archive.wanted
-            and not self._owed()
+            and not self._archive.holdings.wanted
+            and not self._archive.receipts.owed
         )
 
     # -- messages ---------------------------------------------------------------------------------------------------
@@ -199,7 +195,8 @@ class Intake:
         while receipt := self._sign_receipt():
             outs += receipt
         # Receipts come before the answer, so that the device knows what is safe before it decides what to send.
-        outs += [self._publish(Kind.RECEIPT, self._book.tokens[digest]) for digest in self._owed()[:_MAX_REPEATED]]
+        owed = islice(self._archive.receipts.owed.values(), _MAX_REPEATED)
+        outs += [self._publish(Kind.RECEIPT, token) for token in owed]
         partial = [self._held(staging) for staging in self._archive.stagings.values() if staging.held]
         return [*outs, self._have(partial), *self._credit_if_due(1)]
 
@@ -247,11 +244,11 @@ class Intake:
     # -- objects ----------------------------------------------------------------------------------------------------
 
     def _on_open(self, digest: str, opened: ObjectOpen) -> list[Out]:
-        if digest in self._archive.held:
+        if self._archive.holdings.holds(digest):
             return [self._have([HeldObject(digest, "complete", opened.part_bytes)])]
         if digest in self._refused:
             return [self._have([HeldObject(digest, "refused", opened.part_bytes)])]
-        ref = self._archive.wanted.get(digest)
+        ref = self._archive.holdings.wanted.get(digest)
         if ref is None:
             return self._resync(f"object {digest} is not named by any ledger line held")
         if (opened.size, opened.form) != (ref.size, ref.form):
@@ -262,7 +259,7 @@ class Intake:
     def _on_part(self, digest: str, number: int, data: bytes) -> list[Out]:
         staging = self._archive.stagings.get(digest)
         if staging is None:
-            if digest in self._archive.held or digest in self._refused:
+            if digest in self._refused or self._archive.holdings.holds(digest):
                 self.duplicate_parts += 1
                 return []
             return self._resync(f"a part of object {digest} came before its open")
@@ -280,7 +277,7 @@ class Intake:
     def _on_close(self, digest: str, closed: ObjectClose) -> list[Out]:
         staging = self._archive.stagings.get(digest)
         if staging is None:
-            known = digest in self._archive.held or digest in self._refused
+            known = digest in self._refused or self._archive.holdings.holds(digest)
             return [] if known else self._resync(f"object {digest} was closed before its open")
         if not staging.whole or closed.parts != staging.count:
             return self._resync(f"object {digest} was closed with {len(staging.held)} of {staging.count} parts")
@@ -288,9 +285,9 @@ class Intake:
         reason = self._archive.finish(staging)
         if reason is not None:
             return self._bad_object(ref, reason)
-        self._unreceipted.append(ref)
         outs: list[Out] = [Report("object", self.device, ref.digest, ref.size)]
-        due = len(self._unreceipted) >= MAX_OBJECTS // 4 or sum(r.size for r in self._unreceipted) >= RECEIPT_BYTES
+        waiting = self._archive.holdings.unreceipted
+        due = len(waiting) >= MAX_OBJECTS // 4 or sum(r.size for r in waiting.values()) >= RECEIPT_BYTES
         return outs + self._sign_receipt() if due else outs
 
     def _bad_object(self, ref: ObjectRef, reason: str) -> list[Out]:
@@ -310,27 +307,17 @@ class Intake:
 
     # -- receipts and checkpoints -------------------------------------------------------------------------------------
 
-    def _find_unreceipted(self) -> list[ObjectRef]:
-        listed: set[str] = set()
-        for token in self._book.tokens.values():
-            payload = load_object(from_b64url(token.split(b".")[1]))
-            listed |= {ref.digest for ref in load_shape(Receipt, payload).objects}
-        return [ref for digest, ref in self._archive.held.items() if digest not in listed]
-
-    def _owed(self) -> list[str]:
-        """Receipts signed and not yet entered by the device, oldest first."""
-        return [digest for digest in self._book.tokens if digest not in self._archive.receipts_entered]
-
     def _sign_receipt(self) -> list[Out]:
         """A receipt for what is held and not yet receipted, unless those are only receipts: that would never end."""
-        if all(ref.digest in self._archive.receipts_entered for ref in self._unreceipted):
+        size, holdings = self._flush(), self._archive.holdings
+        if holdings.only_receipts:
             return []
-        size, listed = self._flush(), self._unreceipted[:MAX_OBJECTS]
+        listed = list(islice(holdings.unreceipted.values(), MAX_OBJECTS))
         root = self._archive.chain.tree.root().hex()
         receipt = Receipt(1, "receipt", self._keys.dock, self.device, listed, size, root, self._keys.now_us())
         token = sign_receipt(receipt, self._keys.receipt)
-        self._book.enter(token)
-        del self._unreceipted[: len(listed)]
+        self._archive.receipts.enter(token)
+        holdings.receipted(listed)
         report = Report("receipt", self.device, f"{len(listed)} objects, {size} lines", sum(r.size for r in listed))
         return [self._publish(Kind.RECEIPT, token), report]
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from agent.custody import wire
 from agent.custody.link import RESERVED_SLOTS, Link, LinkDown, LinkSettings, LinkUp, Message, Will
 from agent.custody.wire import DockState, Kind, Topic
-from agent.dock.archive import DeviceArchive, ReceiptBook
+from agent.dock.archive import DeviceArchive
 from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.broker import start_broker
 from agent.dock.catalogue import Catalogue
@@ -25,11 +25,11 @@ from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
 from agent.dock.register import DeviceRegister
 from agent.dock.settings import DockSettings
 from agent.dock.status import Bay, DockStatus, StatusSocket
+from agent.dock.verified import seal_key
 from agent.dock.witness import Witness
 from agent.errors import BrokerError, RecorderError, StorageError, TrustError, WireError
 from agent.evidence.documents import TrustBundle
 from agent.evidence.keys import load_signing_key
-from agent.evidence.merkle import LeafNodes
 from agent.system import durable
 from agent.system.logs import logger
 from agent.witness.client import Offer, Target
@@ -176,10 +176,9 @@ class DockService:
 
     def _open_intake(self, device: str) -> Intake | None:
         try:
-            archive = DeviceArchive(self._settings, device, self._trust)
+            archive = DeviceArchive(self._settings, device, self._trust, seal_key(self._keys.receipt))
             witness = Witness(self._settings.witness, self._trust.agency, self._settings.id, self._witness_key, archive)
-            book = ReceiptBook(self._settings, device)
-            intake = Intake(archive, witness, book, self._keys, self._settings.window_bytes)
+            intake = Intake(archive, witness, self._keys, self._settings.window_bytes)
         except RecorderError as error:
             # Our own archive of this device cannot be trusted as it is: nothing is taken onto it.
             self._refuse(device, f"its archive here cannot be opened: {error.code} {error}")
@@ -209,8 +208,8 @@ class DockService:
                 case Publish(topic, payload):
                     self._publish(topic, payload)
                 case Cosigned(device, note):
-                    archive = self._intakes[device].archive
-                    self._asker.offer(device, Offer(note, LeafNodes(archive.leaves), tuple(archive.keys)))
+                    offered = self._intakes[device].archive.offered()
+                    self._asker.offer(device, Offer(note, offered, offered))
 
     def _publish_hazard(self) -> None:
         """R13.1. The broker keeps nothing over a restart, so that every connection begins with this."""
@@ -294,7 +293,7 @@ class DockService:
             intake.device,
             online=state is not None,
             lines=archive.chain.size,
-            objects=len(archive.held),
+            objects=archive.holdings.count,
             received_bytes=intake.received_bytes,
             bytes_per_second=speed,
             pending_objects=state.pending_objects if state else 0,

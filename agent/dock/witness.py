@@ -39,7 +39,7 @@ class Witness:
             raise StorageError(f"the archive of {archive.device} no longer continues the checkpoint it cosigned")
 
     def _holds(self, size: int, root: str) -> bool:
-        return size <= self._archive.chain.size and self._archive.root_at(size).hex() == root
+        return self._archive.has_root(size, bytes.fromhex(root))
 
     def judge(self, note: bytes, time_seconds: int) -> Judgement:
         """Cosigns, or says why not. The caller has flushed the ledger. Raises StorageError."""
@@ -52,7 +52,7 @@ class Witness:
             return Judgement("refused", f"a checkpoint of {checkpoint.origin[:100]}")
         if checkpoint.size > chain.size:
             return Judgement("early")
-        if self._archive.root_at(checkpoint.size) != checkpoint.root:
+        if not self._archive.has_root(checkpoint.size, checkpoint.root):
             return Judgement("fork", f"root at {checkpoint.size} lines is not that of the ledger held here")
         if checkpoint.size < chain.size:
             return Judgement("stale")

@@ -21,7 +21,7 @@ from agent.errors import FormatError, NotExtractableError
 from agent.evidence import jws
 from agent.evidence.checkpoint import MAX_NOTE_BYTES, Checkpoint, open_note, origin_parts
 from agent.evidence.encoding import dump_json
-from agent.evidence.entries import ObjectRef, ReceiptEntry, load_entry, objects_of
+from agent.evidence.entries import Body, Close, Epoch, ObjectRef, Open, ReceiptEntry, load_entry, objects_of
 from agent.evidence.folder import EvidenceFolder, open_object, read_regular
 from agent.evidence.index import LedgerIndex, Place
 from agent.evidence.merkle import HASH_BYTES, MAX_PROOF, check_inclusion, inclusion_proof, leaf_hash
@@ -113,6 +113,7 @@ def extract_recording(folder: EvidenceFolder, index: LedgerIndex, recording: str
     if not 0 <= place.begin <= last:
         raise FormatError("the index is not of this ledger")
     rows = [_proved(index, seq, point) for seq in _numbers(place, last)]
+    _check_span(place, [line for line, proof in rows if proof.index >= place.begin])
     out.mkdir(parents=True)
     about = dump_shape(Extract(1, "extract", *origin, recording, point.size))
     (out / EXTRACT_FILE).write_bytes(dump_json(about) + b"\n")
@@ -130,6 +131,21 @@ def _numbers(place: Place, last: int) -> list[int]:
     return [*preamble, *range(place.begin, last + 1)]
 
 
+def _check_span(place: Place, span: list[bytes]) -> None:
+    """Raises FormatError unless these lines are the whole span: the index could name another, or cut it short."""
+    bodies = [_body(line) for line in span]
+    closed = [seq for seq, body in enumerate(bodies) if isinstance(body, Close) and body.recording == place.recording]
+    opened = any(isinstance(body, Open) and body.recording == place.recording for body in bodies)
+    ended = closed == [len(bodies) - 2] if place.end >= 0 else closed in ([], [len(bodies) - 1])
+    begun = isinstance(bodies[0], Epoch) and bodies[0].reason == "recording_begin"
+    if not (begun and opened and ended):
+        raise FormatError("the index is not of this ledger")
+
+
+def _body(line: bytes) -> Body:
+    return load_entry(jws.parse(line, jws.LEDGER_TYPE).payload).body
+
+
 def _proved(index: LedgerIndex, seq: int, point: Checkpoint) -> tuple[bytes, Proof]:
     line = index.line(seq)
     path = inclusion_proof(index.tree, seq, point.size)
@@ -140,7 +156,7 @@ def _proved(index: LedgerIndex, seq: int, point: Checkpoint) -> tuple[bytes, Pro
 def _copy_objects(source: EvidenceFolder, target: EvidenceFolder, lines: list[bytes]) -> Extracted:
     refs: dict[str, ObjectRef] = {}
     for line in lines:
-        body = load_entry(jws.parse(line, jws.LEDGER_TYPE).payload).body
+        body = _body(line)
         if not isinstance(body, ReceiptEntry):  # a receipt lists what else a dock holds
             refs |= {ref.file_name: ref for ref in objects_of(body)}
     missing = [name for name, ref in refs.items() if not _copy(source, target, ref)]

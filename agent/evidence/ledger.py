@@ -111,6 +111,8 @@ class LedgerWriter:
         self.head = head
         self.tree = tree or Tree()
         self.lines_by_key = 0
+        self.newest: Entry | None = None
+        """What the line says that was made last."""
         self._new_key = new_key
         self._epoch: SigningKey | None = None
 
@@ -154,6 +156,7 @@ class LedgerWriter:
             "body": dump_shape(body),
         }
         line = jws.sign(payload, jws.LEDGER_TYPE, key)
+        self.newest = Entry(self.size, self.head, self.device, time, body)
         self.head = hashlib.sha256(line).hexdigest()
         self.tree.add(line)
         self.size += 1

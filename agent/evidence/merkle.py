@@ -36,9 +36,10 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 class Tree:
     """A tree that only grows; keeps one hash per complete subtree on its right edge."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        """Continues a tree of ``size`` lines: ``peaks`` are its complete subtrees, the largest (leftmost) first."""
+        self.size = size
+        self._peaks = list(peaks)
 
     def add(self, line: bytes) -> None:
         """Appends one line (without newline)."""
@@ -54,6 +55,10 @@ class Tree:
         self._peaks.append(carry)
         self.size += 1
         return done
+
+    def copy(self) -> Tree:
+        """One more like it, that grows by itself."""
+        return Tree(self.size, self._peaks)
 
     def root(self) -> bytes:
         """Root hash of all lines so far (32 bytes)."""
@@ -98,15 +103,23 @@ class LeafNodes:
 class StoredTree:
     """A tree whose final nodes lie in a file, 32 bytes each, in the order in which they become final.
 
-    The file is a cache: it is never evidence, it is not synced, and it can be made anew from the ledger. One thread.
+    The file is a cache: it is never evidence, and it can be made anew from the ledger. One thread.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Begins an empty tree in this file; what stood there is dropped. Raises OSError."""
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        self._tree = Tree()
+    def __init__(self, path: Path, size: int = 0) -> None:
+        """Continues the tree in this file at ``size`` lines; what stood there beyond them is dropped.
+
+        Raises OSError, FormatError when there are fewer. Whose tree it is, its root must show.
+        """
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._pending = bytearray()
-        self._written = 0
+        try:
+            self._written = _nodes_in(size) * HASH_BYTES
+            self._tree = Tree(size, [_read_node(self._handle, level, index) for level, index in _cover(0, size)])
+            os.ftruncate(self._handle, self._written)
+        except BaseException:
+            os.close(self._handle)
+            raise
 
     @property
     def size(self) -> int:
@@ -128,6 +141,10 @@ class StoredTree:
         """Root over all lines so far."""
         return self._tree.root()
 
+    def frontier(self) -> Tree:
+        """A tree in memory that stands where this one stands."""
+        return self._tree.copy()
+
     def node(self, level: int, index: int) -> bytes:
         """Reads one final node. Raises OSError, FormatError when it is not in the file."""
         self.flush()
@@ -144,6 +161,11 @@ class StoredTree:
             done = os.pwrite(self._handle, self._pending, self._written)
             self._written += done
             del self._pending[:done]
+
+    def sync(self) -> None:
+        """Returns when everything is durable. Raises OSError."""
+        self.flush()
+        os.fdatasync(self._handle)
 
 
 class TreeFile:
@@ -179,12 +201,16 @@ def _place(level: int, index: int) -> int:
     """Number of a node in the order in which nodes become final."""
     # The node is final with its last leaf, and comes right after the lower nodes that this leaf completes. Before that
     # leaf stand all leaves before it and every subtree that those complete.
-    last = ((index + 1) << level) - 1
-    before = 0
-    while last:
-        before += last
-        last >>= 1
-    return before + level
+    return _nodes_in(((index + 1) << level) - 1) + level
+
+
+def _nodes_in(size: int) -> int:
+    """How many nodes are final in a tree of ``size`` lines."""
+    found = 0
+    while size:
+        found += size
+        size >>= 1
+    return found
 
 
 def subtree_root(leaves: Sequence[bytes]) -> bytes:
@@ -212,6 +238,15 @@ def root_at(nodes: Nodes, size: int) -> bytes:
     if not 0 <= size <= nodes.size:
         raise FormatError(f"there is no tree of {size} lines, only one of {nodes.size}")
     return _range_root(nodes, 0, size) if size else EMPTY_ROOT
+
+
+def root_of_file(ledger: Path, size: int) -> bytes | None:
+    """Root over the first ``size`` lines of a ledger file, read from its beginning; None when there are fewer."""
+    tree = Tree()
+    with ledger.open("rb") as file:
+        while tree.size < size and (line := file.readline()).endswith(b"\n"):
+            tree.add(line[:-1])
+    return tree.root() if tree.size == size else None
 
 
 def _split(size: int) -> int:

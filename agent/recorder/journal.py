@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from nacl.signing import SigningKey
 
@@ -32,7 +32,7 @@ from agent.evidence.entries import (
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.ledger import FIRST_PREV, LedgerWriter
 from agent.evidence.merkle import Tree
-from agent.system.durable import AppendFile, remove_file, write_atomic
+from agent.system.durable import AppendFile, remove_file, storage_errors, write_atomic
 
 RESERVE_BYTES: Final = 1 << 20
 CHECKPOINT_EVERY_LINES: Final = 16
@@ -42,48 +42,60 @@ _NO_NEWS: Final = (Heartbeat, ReceiptEntry, Released, Witnessed)
 
 @dataclass(slots=True)
 class Past:
-    """What an existing ledger says, as far as the next run needs it."""
+    """Where an existing ledger ends: all that the next line needs."""
 
     size: int = 0
     head: str = FIRST_PREV
     tree: Tree = field(default_factory=Tree)
-    entries: list[Entry] = field(default_factory=list)
+    end_bytes: int = 0
     tail_cut_bytes: int = 0
 
 
-def read_past(path: Path) -> Past:
-    """Reads the ledger of earlier runs and cuts off a torn last line (durably). Raises FormatError, StorageError.
+class Follower(Protocol):
+    """Is told every line that has become durable."""
+
+    def take(self, line: bytes, entry: Entry) -> None:
+        """One more line (without newline), and what it says. Must not raise for trouble of its own."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
+def read_past(
+    path: Path, past: Past | None = None, take: Callable[[bytes, Entry], object] = lambda line, entry: None
+) -> Past:
+    """Reads the ledger of earlier runs from where ``past`` ends, cuts off a torn last line (durably); gives its end.
 
     Lines are not verified here: their keys are gone, and whoever can alter them can alter this program. Verification
-    belongs to those who hold the trust bundle.
+    belongs to those who hold the trust bundle. Raises FormatError, StorageError.
     """
-    past = Past()
+    past = past or Past()
     if not path.exists():
         return past
-    good = 0
-    with path.open("rb") as file:
-        for line in file:
+    with storage_errors(path, "reading"), path.open("rb") as file:
+        file.seek(past.end_bytes)
+        while line := file.readline():
             if not line.endswith(b"\n"):
                 past.tail_cut_bytes = len(line)
                 break
-            good += len(line)
-            _take(past, line[:-1])
+            take(line[:-1], _take(past, line[:-1]))
     if past.tail_cut_bytes:
         with AppendFile(path) as ledger:
-            ledger.cut(good)
+            ledger.cut(past.end_bytes)
     return past
 
 
-def _take(past: Past, line: bytes) -> None:
+def _take(past: Past, line: bytes) -> Entry:
     entry = load_entry(jws.parse(line, jws.LEDGER_TYPE).payload)
     if entry.seq != past.size or entry.prev != past.head:
         raise FormatError(
             f"the ledger on this device is damaged at line {past.size}; keep it and call the administrator"
         )
-    past.entries.append(entry)
     past.tree.add(line)
     past.head = sha256_hex(line)
     past.size += 1
+    past.end_bytes += len(line) + 1
+    return entry
 
 
 class Journal:
@@ -97,6 +109,7 @@ class Journal:
         agency: str,
         epoch_lines: int,
         now: Callable[[], EntryTime],
+        follower: Follower | None = None,
     ) -> None:
         """Continues the ledger that ``past`` describes. Raises StorageError."""
         self.folder = folder
@@ -105,6 +118,7 @@ class Journal:
         self._file = AppendFile(folder.ledger, 0o640)
         self._epoch_lines = epoch_lines
         self._now = now
+        self._follower = follower
         self._reserve = folder.path / "reserve"
         self._checkpointed = past.size
         self._begun = ""
@@ -162,11 +176,15 @@ class Journal:
         return behind
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; then its follower."""
         self._file.close()
+        if self._follower:
+            self._follower.close()
 
     def _append(self, line: bytes) -> None:
         self._with_reserve(lambda: self._file.append(line + b"\n"))
+        if self._follower and self._writer.newest:
+            self._follower.take(line, self._writer.newest)
 
     def _with_reserve(self, write: Callable[[], object]) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,22 +13,30 @@ from agent.evidence.documents import TrustBundle
 from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import Entry, ObjectRef, ReceiptEntry, Released, entry_objects
 from agent.evidence.folder import EvidenceFolder
-from agent.evidence.merkle import Tree
+from agent.evidence.index import INDEX, KeptIndex
+from agent.evidence.merkle import root_at as root_of_nodes
+from agent.evidence.merkle import root_of_file
 from agent.evidence.receipts import MAX_OBJECTS, Receipt, read_receipt
 from agent.system.durable import remove_file, write_atomic
 
 
 def root_at(ledger: Path, size: int) -> str:
     """Merkle root (hex) over the first ``size`` lines on disk. Raises ReceiptError when there are fewer."""
-    tree = Tree()
-    with ledger.open("rb") as file:
-        for line in file:
-            if tree.size == size:
-                break
-            tree.add(line.removesuffix(b"\n"))
-    if tree.size != size:
-        raise ReceiptError(f"the receipt speaks of {size} lines, this ledger has {tree.size}")
-    return tree.root().hex()
+    root = root_of_file(ledger, size)
+    if root is None:
+        raise ReceiptError(f"the receipt speaks of {size} lines, this ledger has fewer")
+    return root.hex()
+
+
+def has_root(folder: EvidenceFolder, size: int, root: str) -> bool:
+    """Whether this is the Merkle root (hex) over the first ``size`` lines. Raises ReceiptError when there are fewer.
+
+    The index says yes at once; before it is no, the lines themselves are read.
+    """
+    with suppress(FormatError):
+        if root_of_nodes(KeptIndex(folder.path / INDEX, folder.ledger, size), size).hex() == root:
+            return True
+    return root_at(folder.ledger, size) == root
 
 
 def keep_cosigned(folder: EvidenceFolder, note: bytes, trust: TrustBundle, device: str) -> Checkpoint:
@@ -42,7 +51,7 @@ def keep_cosigned(folder: EvidenceFolder, note: bytes, trust: TrustBundle, devic
     lines = [one for one in asked if one is not None]
     if point.origin != origin_of(trust.agency, device) or not lines:
         raise ReceiptError("not a checkpoint of this device that a trusted witness cosigned")
-    if root_at(folder.ledger, point.size) != point.root.hex():
+    if not has_root(folder, point.size, point.root.hex()):
         raise ReceiptError("the witness saw another ledger than the one on this device")
     own = [one for one in signed.signatures if one.name == point.origin]
     kept = folder.cosigned.read_bytes() if folder.cosigned.exists() else None
@@ -54,7 +63,10 @@ def keep_cosigned(folder: EvidenceFolder, note: bytes, trust: TrustBundle, devic
 
 @dataclass(slots=True)
 class ReceiptBook:
-    """Sealed objects of this unit, the docks that hold each, and what was released."""
+    """Sealed objects that are still here, the docks that hold each, and what is released and about to be deleted.
+
+    What was released and deleted is forgotten, so that it does not grow with the ledger.
+    """
 
     folder: EvidenceFolder
     trust: TrustBundle
@@ -63,6 +75,8 @@ class ReceiptBook:
     sizes: dict[str, ObjectRef] = field(default_factory=dict)
     receipt_of: dict[str, str] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
+    covered_by: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Entered receipts that cover an object that is here."""
 
     def note(self, entry_body: object, refs: list[ObjectRef]) -> None:
         """Takes in what one entry says about objects; for every entry of the past and every new one."""
@@ -70,34 +84,48 @@ class ReceiptBook:
             if ref.form == "age":
                 self.sizes[ref.digest] = ref
         if isinstance(entry_body, Released):
-            self.released.update(entry_body.objects)
+            self._note_released(entry_body)
         if isinstance(entry_body, ReceiptEntry):
             self._note_receipt(entry_body)
+
+    def _note_released(self, body: Released) -> None:
+        for digest in body.objects:
+            ref = self.sizes.get(digest)
+            if ref and self.folder.object_path(ref).exists():
+                self.released.add(digest)
+            elif ref:
+                self._forget(digest)
 
     def note_entry(self, entry: Entry) -> None:
         """As ``note``, from a whole entry."""
         self.note(entry.body, list(entry_objects(entry)))
 
     def _note_receipt(self, body: ReceiptEntry) -> None:
+        self.count_receipt(body.object.digest)
+
+    def count_receipt(self, digest: str) -> None:
+        """An entered receipt counts for what it lists and is here. It is verified each time that it is read."""
         try:
-            token = self.folder.object_path(body.object).read_bytes()
+            token = (self.folder.objects / f"{digest}.jws").read_bytes()
             receipt = read_receipt(token, self.trust)
         except (OSError, FormatError, ReceiptError):
             return  # a receipt that cannot be read any more frees nothing
-        self._hold(receipt, body.object.digest)
-
-    def _hold(self, receipt: Receipt, digest: str) -> None:
         for ref in receipt.objects:
             if self.sizes.get(ref.digest) == ref:
                 self.held_by[ref.digest].add(receipt.dock)
                 self.receipt_of[ref.digest] = digest
+                self.covered_by[ref.digest].add(digest)
+
+    def receipts(self) -> list[str]:
+        """Receipts that still count: they cover something that is here."""
+        return sorted(set().union(*self.covered_by.values()))
 
     def check(self, token: bytes) -> tuple[Receipt, ObjectRef]:
         """Verifies a receipt against this ledger; keeps it as an object, durably. Raises ReceiptError, StorageError."""
         receipt = read_receipt(token, self.trust)
         if receipt.device != self.device:
             raise ReceiptError(f"the receipt is for {receipt.device}")
-        if root_at(self.folder.ledger, receipt.ledger_size) != receipt.ledger_root:
+        if not has_root(self.folder, receipt.ledger_size, receipt.ledger_root):
             raise ReceiptError("the dock's ledger is not the one on this device")
         ref = ObjectRef(sha256_hex(token), len(token), "jws")
         write_atomic(self.folder.object_path(ref), token)
@@ -119,11 +147,18 @@ class ReceiptBook:
         for digest in entry.objects:
             if ref := self.sizes.get(digest):
                 remove_file(self.folder.object_path(ref))
+                self._forget(digest)
         return entry.objects
 
     def sweep(self) -> None:
         """After a cut: deletes what was released but not yet deleted. Raises StorageError."""
-        for digest in self.released:
-            ref = self.sizes.get(digest)
-            if ref and self.folder.object_path(ref).exists():
-                remove_file(self.folder.object_path(ref))
+        for digest in sorted(self.released):
+            remove_file(self.folder.object_path(self.sizes[digest]))
+            self._forget(digest)
+
+    def _forget(self, digest: str) -> None:
+        del self.sizes[digest]
+        self.released.discard(digest)
+        self.held_by.pop(digest, None)
+        self.receipt_of.pop(digest, None)
+        self.covered_by.pop(digest, None)

@@ -60,7 +60,7 @@ class Shell:
         """Carries out one action. Raises StorageError when the ledger cannot be written; that ends the process."""
         match action:
             case machine.Enter(body):
-                enter(self.opened.journal, self.opened.folder, self.opened.book, body)
+                enter(self.opened.journal, self.opened.folder, body)
                 log.info("entered", type=body.TYPE, size=self.opened.journal.size)
                 self._appended()
                 self.noted.entered(body, self.opened.journal.size)

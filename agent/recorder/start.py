@@ -13,21 +13,19 @@ from agent.evidence.entries import (
     FORMAT,
     Adopted,
     Body,
-    Boot,
     EntryTime,
     Genesis,
     ObjectRef,
     SelfTest,
-    entry_objects,
-    objects_of,
 )
 from agent.evidence.folder import EvidenceFolder
 from agent.hardware.parts import Clock, Parts
 from agent.recorder.credentials import Credentials, Documents, load_identity_key
-from agent.recorder.journal import Journal, Past, read_past
+from agent.recorder.journal import Journal, Past
 from agent.recorder.pieces import place_segment, recover_pieces, set_unlisted_aside
 from agent.recorder.recovery import closing_entries
 from agent.recorder.release import ReceiptBook
+from agent.recorder.standing import Standing
 from agent.system.durable import FolderLock, lock_folder, make_private_folder, sweep_aside, write_atomic
 
 
@@ -67,35 +65,31 @@ def _open_locked(
     make_private_folder(folder.objects)
     sweep_aside(folder.path)
     sweep_aside(folder.objects)
-    past = read_past(folder.ledger)
-    policy = credentials.documents.policy
-    device = credentials.identity.device
-    journal = Journal(
-        folder, past, device, credentials.trust.agency, policy.epoch_lines, lambda: entry_time(parts.clock)
-    )
-    book = ReceiptBook(folder, credentials.trust, device)
-    for entry in past.entries:
-        book.note_entry(entry)
-    _first_entries(journal, past, credentials, parts, key_folder)
-    _recover(folder, journal, book, past)
-    bodies = [entry.body for entry in past.entries]
-    in_force: dict[str, str] = {body.document: body.object.digest for body in bodies if isinstance(body, Adopted)}
-    adopt(folder, journal, in_force, credentials.documents)
+    device, agency = credentials.identity.device, credentials.trust.agency
+    standing, past = Standing.open(folder, credentials.trust, device)
+    epoch_lines = credentials.documents.policy.epoch_lines
+    journal = Journal(folder, past, device, agency, epoch_lines, lambda: entry_time(parts.clock), standing)
+    _first_entries(journal, past, standing.boots, credentials, parts, key_folder)
+    _recover(folder, journal, standing)
+    adopt(folder, journal, standing.in_force, credentials.documents)
     journal.enter(SelfTest(_self_test(parts)))
     journal.checkpoint()
-    return Opened(folder, lock, journal, book, in_force)
+    return Opened(folder, lock, journal, standing.book, standing.in_force)
 
 
-def _first_entries(journal: Journal, past: Past, credentials: Credentials, parts: Parts, key_folder: Path) -> None:
+def _first_entries(
+    journal: Journal, past: Past, boots: int, credentials: Credentials, parts: Parts, key_folder: Path
+) -> None:
+    begins = past.size == 0
     journal.boot(
         load_identity_key(key_folder),
-        counter=sum(isinstance(entry.body, Boot) for entry in past.entries),
+        counter=boots,
         certificate=b64url(credentials.certificate_der),
         software=f"enforcement-recorder {__version__}",
         hardware=dict(parts.kinds),
         tail_cut_bytes=past.tail_cut_bytes,
     )
-    if not any(isinstance(entry.body, Genesis) for entry in past.entries):
+    if begins:
         profile = credentials.documents.profile
         journal.enter(
             Genesis(
@@ -110,22 +104,22 @@ def _first_entries(journal: Journal, past: Past, credentials: Credentials, parts
         )
 
 
-def _recover(folder: EvidenceFolder, journal: Journal, book: ReceiptBook, past: Past) -> None:
-    entered = {ref.digest for entry in past.entries for ref in entry_objects(entry)}
+def _recover(folder: EvidenceFolder, journal: Journal, standing: Standing) -> None:
+    standing.book.sweep()
+    # Released objects are gone now, so that what the book knows is all that may be here.
+    entered = standing.book.sizes.keys()
     pieces = recover_pieces(folder, entered)
     set_unlisted_aside(folder, entered)
-    closing = closing_entries(past.entries, pieces)
+    closing = closing_entries(standing.unfinished, pieces)
     for body in closing:
-        enter(journal, folder, book, body)
+        enter(journal, folder, body)
     if closing:
         journal.rotate("recording_end")
-    book.sweep()
 
 
-def enter(journal: Journal, folder: EvidenceFolder, book: ReceiptBook, body: Body) -> None:
+def enter(journal: Journal, folder: EvidenceFolder, body: Body) -> None:
     """Enters a body, then does what only an entry allows: names a segment's file by its digest."""
     journal.enter(body)
-    book.note(body, list(objects_of(body)))
     if body.TYPE == "segment":
         place_segment(folder, body)  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -53,8 +53,8 @@ class Offer:
     """Signed by the ledger's key; may bear cosignatures already."""
     nodes: Nodes
     """A tree that holds at least the note's lines. Read in the thread that asks."""
-    keys: Sequence[tuple[int, bytes]]
-    """Number and bytes of the last ``boot`` line and of every ``epoch`` line after it, in order."""
+    keys: Iterable[tuple[int, bytes]]
+    """Number and bytes of the last ``boot`` line and of every ``epoch`` line after it, in order; read when needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,7 @@ class _Asking:
         return size
 
     def _send_keys(self) -> None:
-        lines = [line for seq, line in self._offer.keys if seq < self._size]
-        for body in _bodies(lines):
+        for body in _bodies(line for seq, line in self._offer.keys if seq < self._size):
             reply = self._post(ADD_KEYS, body)
             if reply.status != 200:
                 raise self._error("does not take the ledger's keys", reply)
@@ -153,7 +152,7 @@ class _Asking:
         return WitnessError(f"{self._target.name} {what}: {reply.status} {reply.reason}")
 
 
-def _bodies(lines: Sequence[bytes]) -> Iterator[bytes]:
+def _bodies(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The lines in bodies that are not too large."""
     body = bytearray()
     for line in lines:

@@ -16,9 +16,9 @@ from agent.custody.outbox import Outbox
 from agent.custody.sender import Outgoing, Sender
 from agent.custody.wire import Credit, DeviceState, Have, Kind, Topic
 from agent.dock.archive import DeviceArchive
-from agent.dock.archive import ReceiptBook as DockBook
 from agent.dock.intake import DockKeys, Intake, Out, Publish, Report
 from agent.dock.settings import DockSettings
+from agent.dock.verified import seal_key
 from agent.dock.witness import Witness
 from agent.errors import ReceiptError, WireError
 from agent.evidence.encoding import b64url, dump_json, from_b64url, load_object
@@ -50,10 +50,9 @@ class Road:
             path.mkdir(parents=True, exist_ok=True)
         key = load_signing_key((self.credentials / "receipt.key").read_bytes())
         witness_key = load_signing_key((self.credentials / "witness.key").read_bytes())
-        archive = DeviceArchive(self.settings, self.unit.device, trust_of(self.credentials))
+        archive = DeviceArchive(self.settings, self.unit.device, trust_of(self.credentials), seal_key(key))
         witness = Witness(self.settings.witness, self.unit.trust.agency, DOCK, witness_key, archive)
-        book = DockBook(self.settings, self.unit.device)
-        return Intake(archive, witness, book, DockKeys(DOCK, key, lambda: 1_700_000_000_000_000), 1_048_576)
+        return Intake(archive, witness, DockKeys(DOCK, key, lambda: 1_700_000_000_000_000), 1_048_576)
 
     def connect(self) -> None:
         self.session += 1

@@ -19,11 +19,13 @@ from agent.dock.register import DeviceRegister
 from agent.dock.service import DockService
 from agent.dock.settings import DockSettings
 from agent.dock.status import Bay, DockStatus, StatusSocket, read_status
+from agent.dock.verified import seal_key
 from agent.dock.witness import Witness
 from agent.errors import LockedError, NotRunningError, StorageError, TrustError
 from agent.evidence.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from agent.evidence.encoding import sha256_hex
 from agent.evidence.folder import EvidenceFolder
+from agent.evidence.keys import load_signing_key
 from agent.system import durable
 from provisioning.agency import Agency
 from provisioning.credentials import refresh
@@ -46,13 +48,18 @@ def lines_of(unit: Unit) -> list[bytes]:
     return unit.folder.ledger.read_bytes().split(b"\n")[:-1]
 
 
+def opened(settings: DockSettings, unit: Unit) -> DeviceArchive:
+    key = seal_key(load_signing_key((settings.credentials / "receipt.key").read_bytes()))
+    return DeviceArchive(settings, unit.device, trust_of(settings.credentials), key)
+
+
 def filled(settings: DockSettings, unit: Unit) -> DeviceArchive:
     """An archive with all of the unit's lines and objects."""
-    archive = DeviceArchive(settings, unit.device, trust_of(settings.credentials))
+    archive = opened(settings, unit)
     for line in lines_of(unit)[archive.chain.size :]:
         archive.accept(line)
     archive.flush()
-    for ref in list(archive.wanted.values()):
+    for ref in list(archive.holdings.wanted.values()):
         staging = archive.stage(ref, 1_048_576)
         data = unit.folder.object_path(ref).read_bytes()
         for number in range(staging.count):
@@ -65,12 +72,12 @@ def test_an_archive_opened_again_holds_the_same_and_cuts_its_own_torn_line(setti
     """A crash in the middle of an append costs only bytes that were never claimed."""
     unit.record([10_000, 20])
     archive = filled(settings, unit)
-    size, held = archive.chain.size, set(archive.held)
+    size, held = archive.chain.size, archive.holdings.unreceipted
     archive.close()
     with archive.folder.ledger.open("ab") as ledger:
         ledger.write(b"torn")
-    again = DeviceArchive(settings, unit.device, trust_of(settings.credentials))
-    assert (again.chain.size, set(again.held), again.wanted) == (size, held, {})
+    again = opened(settings, unit)
+    assert (again.chain.size, again.holdings.unreceipted, again.holdings.wanted) == (size, held, {})
     assert again.folder.ledger.read_bytes().endswith(b"\n")
     assert all(sha256_hex(path.read_bytes()) == path.stem for path in again.folder.objects.iterdir())
     again.close()
@@ -87,10 +94,10 @@ def test_objects_are_write_once(settings: DockSettings, unit: Unit) -> None:
 
 def test_lines_not_flushed_are_not_claimed_after_a_crash(settings: DockSettings, unit: Unit) -> None:
     """The chain may run ahead of the disk; what counts is the disk."""
-    archive = DeviceArchive(settings, unit.device, trust_of(settings.credentials))
+    archive = opened(settings, unit)
     archive.accept(lines_of(unit)[0])
     archive.close()
-    again = DeviceArchive(settings, unit.device, trust_of(settings.credentials))
+    again = opened(settings, unit)
     assert again.chain.size == 0
     again.close()
 
@@ -127,7 +134,7 @@ def test_the_witness_notices_when_its_own_archive_went_back(settings: DockSettin
     archive.close()
     ledger = archive.folder.ledger
     ledger.write_bytes(b"".join(line + b"\n" for line in lines_of(unit)[:3]))
-    shorter = DeviceArchive(settings, unit.device, trust_of(settings.credentials))
+    shorter = opened(settings, unit)
     with pytest.raises(StorageError):
         Witness(settings.witness, "sample", DOCK, key, shorter)
     shorter.close()

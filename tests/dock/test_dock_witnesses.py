@@ -132,13 +132,9 @@ def filled_intake(unit: Unit, folder: Path) -> tuple[Intake, DeviceArchive]:
     settings = DockSettings(DOCK, folder / "dock", unit.credentials)
     for path in (settings.archive, settings.staging):
         path.mkdir(parents=True, exist_ok=True)
-    archive = DeviceArchive(settings, "er-1", unit.trust)
+    archive = DeviceArchive(settings, "er-1", unit.trust, b"key")
     witness = Witness(settings.witness, "sample", DOCK, KEY, archive)
-
-    class Book:
-        tokens: dict[str, bytes] = {}  # noqa: RUF012  # a stand-in without receipts
-
-    return Intake(archive, witness, Book(), DockKeys(DOCK, KEY, lambda: 7_000_000), 1 << 20), archive  # type: ignore[arg-type]
+    return Intake(archive, witness, DockKeys(DOCK, KEY, lambda: 7_000_000), 1 << 20), archive
 
 
 def test_a_cosignature_from_elsewhere_is_kept_with_the_docks_own_and_sent(agency: Path, tmp_path: Path) -> None:
@@ -165,7 +161,8 @@ def test_a_cosignature_from_elsewhere_is_kept_with_the_docks_own_and_sent(agency
     newer = hand_over()
     assert [type(out) for out in intake.take_cosigned(both, NAME)] == [Report]
     assert archive.folder.cosigned.read_bytes() == newer.note
-    assert archive.keys[0][0] == 0 and len(archive.keys) >= 2
+    keys = list(archive.offered())
+    assert keys[0][0] == 0 and len(keys) >= 2
     archive.folder.cosigned.write_bytes(b"rubbish")
     assert hand_over().note == archive.folder.cosigned.read_bytes()
     archive.close()

@@ -15,10 +15,10 @@ import pyrage
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import PERMITTED, RECORDING, TIME, Enrolled
+from samples import PERMITTED, RECORDING, Enrolled
 
 from agent.errors import StorageError
-from agent.evidence.entries import Body, Close, Entry, Gap, ObjectRef, Open, Segment
+from agent.evidence.entries import Body, Close, Gap, ObjectRef, Open, Segment
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.fragments import Fragment
 from agent.evidence.sealing import CHUNK_BYTES, header_bytes, open_sealed, recipient_key
@@ -31,7 +31,7 @@ from agent.recorder.pieces import (
     recover_pieces,
     set_unlisted_aside,
 )
-from agent.recorder.recovery import closing_entries, unfinished
+from agent.recorder.recovery import Unfinished, closing_entries, follow
 from agent.recorder.segments import SegmentSink
 from agent.system import durable
 
@@ -294,8 +294,11 @@ def test_sealed_objects_that_no_line_names_are_set_aside_and_not_deleted(folder:
 # What the ledger's tail asks for
 
 
-def entries(*bodies: Body) -> list[Entry]:
-    return [Entry(number, "", "er-1", TIME, body) for number, body in enumerate(bodies)]
+def left_by(*bodies: Body) -> Unfinished | None:
+    left: Unfinished | None = None
+    for body in bodies:
+        left = follow(left, body)
+    return left
 
 
 OPENED = Open(RECORDING, "video", None, None, None, None, [], PERMITTED, None, None)
@@ -308,13 +311,13 @@ def segment(index: int, recovered: bool = False, recording: str = RECORDING) -> 
 
 
 def test_a_ledger_that_ends_between_recordings_asks_for_nothing() -> None:
-    assert unfinished(entries(OPENED, segment(0), CLOSED)) is None
-    assert closing_entries(entries(OPENED, CLOSED), [segment(1, recovered=True)]) == []
+    assert left_by(OPENED, segment(0), CLOSED) is None
+    assert closing_entries(left_by(OPENED, CLOSED), [segment(1, recovered=True)]) == []
 
 
 def test_a_recording_that_was_cut_gets_its_pieces_a_gap_and_a_close_with_the_reason() -> None:
     other = segment(7, recovered=True, recording="f" * 16)
-    found = closing_entries(entries(OPENED, segment(0)), [segment(0, True), segment(1, True), other])
+    found = closing_entries(left_by(OPENED, segment(0)), [segment(0, True), segment(1, True), other])
     assert found == [
         segment(1, True),
         Gap(RECORDING, "power_cut", None, 0),
@@ -323,5 +326,5 @@ def test_a_recording_that_was_cut_gets_its_pieces_a_gap_and_a_close_with_the_rea
 
 
 def test_a_second_cut_during_the_recovery_adds_no_piece_twice() -> None:
-    past = entries(OPENED, segment(0), segment(1, True))
-    assert [type(body) for body in closing_entries(past, [segment(1, True)])] == [Gap, Close]
+    left = left_by(OPENED, segment(0), segment(1, True))
+    assert [type(body) for body in closing_entries(left, [segment(1, True)])] == [Gap, Close]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from bundle import DEVICE, Bundle, good
 
 from agent.cli import main
+from agent.commands import judging
+from agent.evidence.index import INDEX, build_index
 
 
 @pytest.fixture
@@ -55,3 +58,42 @@ def test_handing_over_what_is_not_there_says_what_to_do(
     assert main(["extract", str(bundle.path), "--recording", "1" * 16, "--out", str(trust.parent)]) == 2
     assert main(["extract", str(bundle.path), "--recording", "1" * 16, "--out", str(out)]) == 0
     assert main(["verify", str(out), "--trust", str(trust)]) == 0
+
+
+
+def handed_over(bundle: Bundle, out: Path) -> dict[str, bytes]:
+    assert main(["extract", str(bundle.path), "--recording", "1" * 16, "--out", str(out)]) == 0
+    found = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    shutil.rmtree(out)
+    return found
+
+
+@pytest.mark.parametrize("part", ["", "offsets", "tree", "recordings", "keys"])
+def test_an_index_beside_the_ledger_is_used_but_not_believed(
+    evidence: tuple[Bundle, Path], monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """What is handed over is the same with a good index (nothing is read anew then), a false one and none at all."""
+    bundle, trust = evidence
+    kept, out = bundle.path / INDEX, trust.parent / "out"
+    without = handed_over(bundle, out)
+    build_index(kept, bundle.folder.ledger)
+    built: list[Path] = []
+    monkeypatch.setattr(judging, "build_index", lambda *places: (built.append(places[0]), build_index(*places)))
+    if part:
+        (kept / part).write_bytes(bytes(255 - byte for byte in (kept / part).read_bytes()))
+    assert handed_over(bundle, out) == without
+    # Key lines are for witnesses: who hands a recording over does not read them.
+    assert bool(built) == (part not in ("", "keys"))
+
+
+def test_an_index_that_is_behind_its_ledger_is_not_used(evidence: tuple[Bundle, Path]) -> None:
+    """It would take a recording for one that has not ended, or for one that is not there."""
+    bundle, trust = evidence
+    ledger, kept = bundle.folder.ledger, bundle.path / INDEX
+    whole, without = ledger.read_bytes(), handed_over(bundle, trust.parent / "out")
+    lines = whole.splitlines(keepends=True)
+    for count in range(0, len(lines), 3):
+        ledger.write_bytes(b"".join(lines[:count]))
+        build_index(kept, ledger)
+        ledger.write_bytes(whole)
+        assert handed_over(bundle, trust.parent / "out") == without
