@@ -34,7 +34,7 @@ def _listen(microphone: Microphone, blocks: int) -> list[AudioBlock]:
     heard: list[AudioBlock] = []
     faults: list[HardwareError] = []
     microphone.start(heard.append, faults.append)
-    eventually(lambda: faults or len(heard) >= blocks)
+    eventually(lambda: faults or len(heard) >= blocks, 15)
     microphone.stop()
     assert not faults
     return heard
