@@ -12,7 +12,7 @@ from agent.config import RecorderConfig, load
 from agent.errors import HardwareError, RecorderError, StorageError
 from agent.hardware.assembly import open_parts
 from agent.hardware.parts import ClockReading, Fix, Parts, Positioning, PowerReading, TimeSource
-from agent.recorder.credentials import Credentials, load_assignment, load_credentials
+from agent.recorder.credentials import Credentials, check_notice, load_assignment, load_credentials
 from agent.recorder.hazard_sources import load_zone_map
 from agent.rules.explosion import Marking, parse_plate
 from agent.rules.zones import ZoneMap
@@ -47,6 +47,8 @@ def examine(path: Path) -> list[Row]:
         lambda one: one.matter if one else "无 none",
     )
     if credentials:
+        documents = credentials.documents
+        _try(rows, "告知语音 notice", lambda: check_notice(documents), lambda _: documents.policy.notice.text)
         _explosion(rows, config, credentials)
     parts = _try(
         rows,

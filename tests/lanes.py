@@ -47,7 +47,7 @@ def lanes() -> dict[str, str | None]:
         "ffmpeg": _tools("ffmpeg", "ffprobe"),
         "openssl": _tools("openssl"),
         "sounds": _tools("espeak-ng", "sox"),
-        "sound-room": _tools("pulseaudio"),
+        "sound-room": _tools("pulseaudio", "pactl"),
         "systemd": _tools("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),
         "rtsp": _rtsp(),
         "strace": _tools("strace"),

@@ -164,7 +164,8 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Whether a microphone heard the notice: correlation in thousandths, level in hundredths of dBFS."""
+    """Whether a microphone heard the notice: level in hundredths of dBFS; correlation in thousandths, the square root
+    of the share of what it heard that the notice explains through the room's first 50 ms."""
 
     state: Literal["heard", "not_heard", "not_measured"]
     correlation_milli: Signed | None

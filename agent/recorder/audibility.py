@@ -39,16 +39,19 @@ _WINDOW: Final = 3_200
 """Samples correlated at a time: 0.4 s, all that is ever held of the sound."""
 _LAGS: Final = 12_000
 """1.5 s: up to 1 s until the output begins, up to 0.5 s from there to the microphone."""
+_EARLY: Final = 8_000
+"""1 s: a driver that says that it took a sound later than it did, such as a sound server with a long buffer."""
 _SLIP: Final = 80
 """150 ppm of a minute, in samples."""
-_FFT: Final = 16_384
+_FFT: Final = 32_768
 _DRIFTS_PPM: Final = tuple(range(-150, 151, 25))
 _TAPS, _BEFORE = 400, 40
 """The room's answer: 50 ms, beginning 5 ms before its strongest path."""
 _LONGEST: Final = 60 * _RATE
 _PROBES: Final = 12
 _LEAST_SHARE: Final = 0.5
-_RESYNC_NS: Final = 100_000_000
+_RESYNC_NS: Final = 500_000_000
+"""What is less is more often a stamp that is wrong than sound that is lost."""
 _EMPHASIS: Final = 0.9
 _FLOOR_DBFS: Final = -120.0
 
@@ -56,12 +59,12 @@ Signal = npt.NDArray[np.float64]
 
 
 class Correlator:
-    """The arithmetic: 8 kHz signals in, two numbers out; bounded memory (about 2 MB). No clock and no thread."""
+    """The arithmetic: 8 kHz signals in, two numbers out; bounded memory (about 3 MB). No clock and no thread."""
 
     def __init__(self, said: Signal) -> None:
         """``said``: the notice at 8 kHz, full scale 1."""
         self._said = _emphasised(said[:_LONGEST], 0.0)
-        self._sums = np.zeros((len(_DRIFTS_PPM), _LAGS))
+        self._sums = np.zeros((len(_DRIFTS_PPM), _EARLY + _LAGS))
         self._windows: list[tuple[int, float, float]] = []
         """Place, energy, and energy after emphasis of each window."""
         self._last = 0.0
@@ -78,14 +81,14 @@ class Correlator:
         by_lag = self._correlated(place, signal)
         for row, ppm in enumerate(_DRIFTS_PPM):
             shift = _SLIP + round(ppm * 1e-6 * place)
-            self._sums[row] += by_lag[shift : shift + _LAGS]
+            self._sums[row] += by_lag[shift : shift + _EARLY + _LAGS]
 
     def _correlated(self, place: int, signal: Signal) -> Signal:
-        """Sum of ``signal[i] * said[place + i - lag]``, for lags from -SLIP to LAGS + SLIP."""
+        """Sum of ``signal[i] * said[place + i - lag]``, for lags from -EARLY - SLIP to LAGS + SLIP."""
         reach = _LAGS + _SLIP
-        piece = self._piece(place - reach, place + _WINDOW + _SLIP)
+        piece = self._piece(place - reach, place + _WINDOW + _EARLY + _SLIP)
         product = np.conj(np.fft.rfft(signal, _FFT)) * np.fft.rfft(piece, _FFT)
-        found: Signal = np.fft.irfft(product, _FFT)[: reach + _SLIP + 1][::-1]
+        found: Signal = np.fft.irfft(product, _FFT)[: reach + _EARLY + _SLIP + 1][::-1]
         return found
 
     def _piece(self, first: int, end: int) -> Signal:
@@ -97,13 +100,14 @@ class Correlator:
 
     def result(self) -> Heard:
         """What was heard of the notice; not measured when less than half of it fell into the windows."""
-        row, lag = np.unravel_index(int(np.argmax(np.abs(self._sums))), self._sums.shape)
+        row, column = np.unravel_index(int(np.argmax(np.abs(self._sums))), self._sums.shape)
+        lag = int(column) - _EARLY
         during = [one for one in self._windows if -_WINDOW < one[0] - lag < len(self._said)]
-        covered = self._covered(during, int(lag))
+        covered = self._covered(during, lag)
         if covered < _LEAST_SHARE:
             return NOT_MEASURED
         heard = sum(one[2] for one in during)
-        correlation = self._explained(int(row), int(lag), heard, covered) ** 0.5 if heard else 0.0
+        correlation = self._explained(int(row), int(column), heard, covered) ** 0.5 if heard else 0.0
         level = _dbfs(sum(one[1] for one in during) / (len(during) * _WINDOW))
         passed = correlation >= HEARD_CORRELATION and level >= HEARD_DBFS
         return Heard("heard" if passed else "not_heard", round(correlation * 1000), round(level * 100))
@@ -115,10 +119,10 @@ class Correlator:
         taken = sum(float(energy[end] - energy[first]) for first, end in ends)
         return taken / float(energy[-1]) if energy[-1] else 0.0
 
-    def _explained(self, row: int, lag: int, heard: float, covered: float) -> float:
+    def _explained(self, row: int, column: int, heard: float, covered: float) -> float:
         """Share of the heard energy, above what the same filter explains by chance at delays that mean nothing."""
-        first = int(np.clip(lag - _BEFORE, 0, _LAGS - _TAPS))
-        probes = [int(at) for at in np.linspace(0, _LAGS - _TAPS, _PROBES) if abs(at - first) > 2 * _TAPS]
+        first = int(np.clip(column - _BEFORE, 0, _EARLY + _LAGS - _TAPS))
+        probes = [int(at) for at in np.linspace(0, _EARLY + _LAGS - _TAPS, _PROBES) if abs(at - first) > 2 * _TAPS]
         sides = np.array([self._sums[row, at : at + _TAPS] for at in (first, *probes)]).T
         shares = np.sum(sides * (self._inverse @ sides), axis=0) / (heard * covered)
         chance = float(np.median(shares[1:]))

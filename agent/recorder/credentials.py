@@ -69,14 +69,22 @@ def load_identity_key(folder: Path) -> SigningKey:
 
 
 def load_documents(folder: Path, trust: TrustBundle, device: str) -> Documents:
-    """Profile, policy and notice. Raises TrustError when one is not the agency's, or the notice is not the policy's."""
+    """Profile and policy. Raises TrustError when one is not the agency's; of the notice see ``check_notice``."""
     profile_token, policy_token = _read(folder, "profile.jws").strip(), _read(folder, "policy.jws").strip()
     profile, policy = read_profile(profile_token, trust), read_policy(policy_token, trust)
     if profile.device != device:
         raise TrustError(f"the profile is for {profile.device}, this unit is {device}")
-    if sha256_hex(_read(folder, "notice.wav")) != policy.notice.digest:
-        raise TrustError(f"{folder / 'notice.wav'} is not the notice that the policy names")
     return Documents(profile, profile_token, policy, policy_token, folder / "notice.wav")
+
+
+def check_notice(documents: Documents) -> None:
+    """Raises TrustError unless the notice is there and is the one that the policy names.
+
+    A unit whose notice was changed still starts: what it cannot play, the officer may say in person (R12.1).
+    """
+    notice = documents.notice
+    if sha256_hex(_read(notice.parent, notice.name)) != documents.policy.notice.digest:
+        raise TrustError(f"{notice} is not the notice that the policy names; get it from the administrator again")
 
 
 def load_assignment(path: Path | None) -> Assignment | None:

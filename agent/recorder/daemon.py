@@ -22,7 +22,7 @@ from agent.recorder import machine
 from agent.recorder.assignments import AssignmentBook, Tasking
 from agent.recorder.capture import StillTaken
 from agent.recorder.control import ControlServer, Request
-from agent.recorder.credentials import load_credentials, load_documents
+from agent.recorder.credentials import check_notice, load_credentials, load_documents
 from agent.recorder.desk import Desk
 from agent.recorder.facts import facts
 from agent.recorder.feedback import PHASE_TEXT
@@ -82,6 +82,10 @@ class Daemon:
         self._settings = settings
         self.inbox: queue.Queue[Any] = queue.Queue(INBOX)
         self._credentials = load_credentials(settings.credentials)
+        try:
+            check_notice(self._credentials.documents)
+        except TrustError as error:
+            log.error("the notice will not be played", code=error.code, why=str(error))
         self.parts = open_parts(hardware, settings.evidence)
         try:
             opened = open_evidence(settings.evidence, self._credentials, self.parts, settings.credentials)
@@ -473,6 +477,7 @@ class Daemon:
         new = load_documents(self._settings.credentials, self._credentials.trust, self.device)
         if new.profile.version < old.profile.version or new.policy.version < old.policy.version:
             raise TrustError("an older profile or policy than the one in force is not taken")
+        check_notice(new)
         adopt(self._opened.folder, self._opened.journal, self._opened.in_force, new)
         self._shell.documents = new
         self._situations.use(new)

@@ -49,9 +49,10 @@ _OWN_CONFTEST = ("--confcutdir", str(Path(__file__).parent), "-o", "markers=slow
 """A rig's environment has no more packages than the room needs, so the whole suite's conftest stays out."""
 
 
-def _run_tests(prefix: list[str], environment: dict[str, str], *selection: str) -> None:
+def _run_tests(prefix: list[str], environment: dict[str, str], *selection: str, seconds: float = 100) -> None:
     """Runs the selected tests; they must all pass, and none of them may skip inside its own rig."""
-    out = _run([*prefix, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_OWN_CONFTEST, *selection], environment)
+    command = [*prefix, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_OWN_CONFTEST, *selection]
+    out = _run(command, environment, seconds)
     counts = re.search(r"^(\d+) passed(?!.*skipped)", out, re.MULTILINE)
     assert counts and int(counts[1]) > 0, out[-2000:]
 
@@ -90,17 +91,34 @@ def test_what_leaves_alsa_is_the_sound_whole_and_undistorted(tmp_path: Path, pro
     assert len(sound) <= len(played) - place + 100 and len(played) - place - len(sound) < 0.5 * 48000
 
 
-@pytest.mark.timeout(150)
-def test_portaudio_keeps_the_contracts_and_hears_itself_in_the_sound_room(tmp_path: Path) -> None:
-    _need("sound-room", "pulseaudio")
+def _need_room() -> None:
+    _need("sound-room", "pulseaudio", "pactl")
     if not list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")):
         pytest.skip("lane sound-room: ALSA's PulseAudio plugin (libasound2-plugins) is not installed")
+
+
+@pytest.mark.timeout(200)
+def test_speaker_and_microphone_that_go_away_or_hang_are_not_waited_for_and_found_again(tmp_path: Path) -> None:
+    """In a sound room of its own, whose PulseAudio is killed, stopped and started again."""
+    _need_room()
+    _run_tests(
+        [str(RIGS / "sound-room.sh"), str(tmp_path / "room"), sys.executable],
+        _environment(ER_LANE_UNPLUGGED="1"),
+        "tests/hardware/test_unplugged.py",
+        seconds=190,
+    )
+
+
+@pytest.mark.timeout(250)
+def test_portaudio_keeps_the_contracts_and_hears_itself_in_the_sound_room(tmp_path: Path) -> None:
+    _need_room()
     room = tmp_path / "room"
     _run_tests(
         [str(RIGS / "sound-room.sh"), str(room), sys.executable],
         _environment(ER_LANE_SOUND_ROOM="1"),
         *(f"tests/hardware/test_{name}.py" for name in ("sound_room", "speaker_contract", "microphone_contract")),
         *("-k", "portaudio or sound_room"),
+        seconds=240,
     )
 
 

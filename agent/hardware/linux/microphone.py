@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from agent.errors import HardwareError
 from agent.hardware.delivery import Gate, watch_silence
-from agent.hardware.linux.portaudio import load, portaudio_call
+from agent.hardware.linux.portaudio import close_stream, found_again, load, opened, portaudio_call
 from agent.hardware.parts import AudioBlock, AudioFormat, FaultHandler
 from agent.hardware.settings import AudioSettings
 
@@ -28,7 +29,7 @@ class PortAudioMicrophone:
         self._settings = settings
         self._stream: Any = None
         self._gate: Gate[AudioBlock] | None = None
-        self._unusable: str | None = None
+        self._closed = False
         portaudio_call("microphone", lambda: self._library.check_input_settings(**self._device()))
 
     def _device(self) -> dict[str, Any]:
@@ -48,10 +49,10 @@ class PortAudioMicrophone:
     def start(self, deliver: Callable[[AudioBlock], None], fault: FaultHandler) -> None:
         """See ``Microphone.start``."""
         self.stop()
-        if self._unusable:
-            raise HardwareError(f"microphone: {self._unusable}")
+        if self._closed:
+            raise HardwareError("the microphone is closed")
         self._gate = gate = Gate(deliver, fault)
-        portaudio_call("microphone open", lambda: self._open(gate))
+        found_again("microphone", lambda: portaudio_call("microphone open", lambda: self._open(gate)))
         portaudio_call("microphone start", self._stream.start)
         watch_silence("microphone", gate, SILENCE_LIMIT_SECONDS)
 
@@ -73,20 +74,19 @@ class PortAudioMicrophone:
             callback=take,
             finished_callback=lambda: gate.fail(HardwareError("the microphone stopped by itself")),
         )
+        opened(self._stream)
 
     def stop(self) -> None:
-        """See ``Microphone.stop``. A driver that hangs is left behind, and the next start raises."""
+        """See ``Microphone.stop``. A driver that hangs is left behind; the next start tries with a new stream."""
         gate, stream = self._gate, self._stream
         self._gate = self._stream = None
         if gate is not None:
             gate.shut()
         if stream is not None:
-            try:
-                portaudio_call("microphone close", lambda: (stream.abort(), stream.close()))
-            except HardwareError as error:
-                self._unusable = str(error)
+            with suppress(HardwareError):  # the gate is shut: whatever the old stream does is nobody's concern
+                close_stream("microphone", stream)
 
     def close(self) -> None:
         """See ``Microphone.close``."""
         self.stop()
-        self._unusable = self._unusable or "closed"
+        self._closed = True

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from agent.hardware.linux.portaudio import first_accepted, load, portaudio_call
+from agent.errors import HardwareError
+from agent.hardware.linux.portaudio import close_stream, first_accepted, found_again, load, opened, portaudio_call
 from agent.hardware.parts import PlaybackProof
 from agent.hardware.playback import INTERRUPTED, SerialSpeaker, Sound, Started, resample
 from agent.hardware.settings import AudioSettings
@@ -18,7 +19,7 @@ BUFFER_SECONDS = 0.2
 """Asked of the device: an underrun would spoil the proof of the notice; a little delay spoils nothing."""
 FIRST_SAMPLE_LIMIT_SECONDS = 5.0
 STALL_LIMIT_SECONDS = 5.0
-"""How much longer than itself a sound may take."""
+"""How long the output may take no sample, or drain, before it counts as gone."""
 
 
 @dataclass(slots=True)
@@ -57,6 +58,8 @@ class _Progress:
 class PortAudioSpeaker(SerialSpeaker):
     """Opens the output for each sound, at the sound's own rate where the device accepts it. See ``Speaker``.
 
+    A device that goes away in the middle of a sound ends it with a failure; the next sound looks for it again.
+
     The proof counts in frames at the rate that the device really ran at. ``ended_ns`` adds the latency that PortAudio
     states to the moment the stream was drained, so it is late rather than early.
     """
@@ -68,18 +71,20 @@ class PortAudioSpeaker(SerialSpeaker):
         portaudio_call("speaker", lambda: self._library.query_devices(settings.output_device, "output"))
 
     def _render(self, sound: Sound, cut: threading.Event, started: Started) -> PlaybackProof:
-        progress = _Progress(self._as_accepted(sound), cut)
+        progress = _Progress(found_again("speaker", lambda: self._as_accepted(sound)), cut)
         streams: list[Any] = []
         portaudio_call("speaker open", lambda: streams.append(self._open(progress)))
         stream = streams[0]
-        failure: str | None = None
         try:
             portaudio_call("speaker start", stream.start)
             failure = self._follow(progress, started)
             latency_ns = int(stream.latency * 1e9)
-        finally:
-            # Aborting first: closing a stream that still plays would wait for its end.
-            portaudio_call("speaker close", lambda: (stream.abort(), stream.close()))
+        except HardwareError as error:
+            failure, latency_ns = str(error), 0
+        try:
+            close_stream("speaker", stream)
+        except HardwareError as error:
+            failure = failure or str(error)
         return self._proof(progress, latency_ns, failure)
 
     def _as_accepted(self, sound: Sound) -> Sound:
@@ -108,7 +113,7 @@ class PortAudioSpeaker(SerialSpeaker):
             if not progress.feed(out, status.output_underflow):
                 raise library.CallbackStop
 
-        return library.OutputStream(
+        stream = library.OutputStream(
             device=self._settings.output_device,
             samplerate=progress.sound.sample_rate,
             channels=progress.sound.samples.shape[1],
@@ -117,18 +122,29 @@ class PortAudioSpeaker(SerialSpeaker):
             callback=feed,
             finished_callback=progress.finish,
         )
+        opened(stream)
+        return stream
 
     def _follow(self, progress: _Progress, started: Started) -> str | None:
         """Waits for the end of the sound; what went wrong, or None."""
         if not progress.first.wait(FIRST_SAMPLE_LIMIT_SECONDS):
             return "the output took no sample"
         started(progress.started_ns)
-        seconds = len(progress.sound.samples) / progress.sound.sample_rate
-        if not progress.finished.wait(seconds + STALL_LIMIT_SECONDS):
+        if not self._finishes(progress):
             return "the output stalled"
         if progress.cut.is_set() and progress.consumed < len(progress.sound.samples):
             return INTERRUPTED
         return None if progress.consumed == len(progress.sound.samples) else "the output stopped early"
+
+    def _finishes(self, progress: _Progress) -> bool:
+        """Waits as long as the output takes samples; False when it took none for STALL_LIMIT_SECONDS."""
+        taken, since = progress.consumed, time.monotonic()
+        while not progress.finished.wait(0.1):
+            if progress.consumed != taken:
+                taken, since = progress.consumed, time.monotonic()
+            elif time.monotonic() - since > STALL_LIMIT_SECONDS:
+                return False
+        return True
 
     def _proof(self, progress: _Progress, latency_ns: int, failure: str | None) -> PlaybackProof:
         ended_ns = time.monotonic_ns()
