@@ -171,7 +171,8 @@ def run(out: Path, quick: bool) -> Table:
     ]
     version = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout.split()[2]
     conditions = {
-        "picture": f"{SIZE[0]}x{SIZE[1]} at {FRAMES_PER_SECOND}/s by the clock, {seconds:g} s, {len(fair)} of {rounds} rounds count",
+        "picture": f"{SIZE[0]}x{SIZE[1]} at {FRAMES_PER_SECOND}/s by the clock, {seconds:g} s",
+        "rounds that count": f"{len(fair)} of {rounds}",
         "pictures stored": f"ours {[one.frames for one in ours]}, ffmpeg {[one.frames for one in theirs]}",
         "dropped for want of time": f"{[one.dropped for one in ours]}; ffmpeg falls behind instead",
         "ours": "whole Python process, with imports; sealed segments, synced every second",
