@@ -105,7 +105,8 @@ def test_new_parameter_sets_begin_a_new_film_at_the_same_times() -> None:
 
 
 def test_films_under_two_parameter_sets_play_one_behind_the_other(tmp_path: Path) -> None:
-    pieces = copy([*coded(2), *coded(2, from_ns=START_NS + 2_000_000_000)])
+    pieces = copy([*coded(2), *coded(2, (320, 240), START_NS + 2_000_000_000)])
+    assert len({init for init, _ in pieces}) == 2
     path = tmp_path / "film.mp4"
     path.write_bytes(pieces[0][0] + b"".join(fragment.data for _, fragment in pieces))
     done = subprocess.run(
