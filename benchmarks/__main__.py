@@ -9,6 +9,7 @@ from typing import Final
 
 from benchmarks import (
     capture,
+    kills,
     latency,
     long_ledger,
     many_files,
@@ -32,9 +33,14 @@ ALL: Final[dict[str, Callable[..., Table]]] = {
     "many_files": many_files.run,
     "segment_cuts": segment_cuts.run,
     "soak": soak.run,
+    "kills": kills.run,
 }
-LONG: Final = ("soak",)
+LONG: Final = ("soak", "kills")
 """Runs only when named."""
+MORE: Final[dict[str, Callable[[argparse.Namespace], dict[str, int | float]]]] = {
+    "soak": lambda arguments: {"minutes": arguments.minutes},
+    "kills": lambda arguments: {"count": arguments.kills, "seed": arguments.seed},
+}
 
 
 def main() -> int:
@@ -44,6 +50,8 @@ def main() -> int:
         "names", nargs="*", metavar="NAME", help=f"{', '.join(ALL)}; all but {', '.join(LONG)} when none is named"
     )
     parser.add_argument("--minutes", type=float, default=30.0, help="how long to soak (%(default)g)")
+    parser.add_argument("--kills", type=int, default=100, help="how often to kill (%(default)d)")
+    parser.add_argument("--seed", type=int, default=1, help="of the instants to kill at (%(default)d)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, its numbers mean nothing")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of the results (%(default)s)")
     arguments = parser.parse_args()
@@ -52,7 +60,7 @@ def main() -> int:
         parser.error(f"no such benchmark: {', '.join(unknown)}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.names or [name for name in ALL if name not in LONG]:
-        more = {"minutes": arguments.minutes} if name == "soak" else {}
+        more = MORE.get(name, lambda _: {})(arguments)
         table = ALL[name](arguments.out, arguments.quick, **more)
         show(table)
         save(table, arguments.out, quick=arguments.quick)

@@ -189,6 +189,17 @@ class Process:
         """The last words of the recorder's log."""
         return "\n".join((self.unit.folder / "log").read_text("utf-8", "replace").splitlines()[-15:])
 
+    def kill(self) -> None:
+        """SIGKILL, and waits for its end. Harmless when repeated."""
+        self._process.kill()
+        self._process.wait(LIMIT_SECONDS)
+
+    def end(self) -> None:
+        """Gives everything back, however the process ended."""
+        self.kill()
+        self._notify.close()
+        self._log.close()
+
     def __enter__(self) -> Self:
         return self
 
