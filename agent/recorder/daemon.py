@@ -393,6 +393,7 @@ class Daemon:
         limits = self._situations.limits(self._settings)
         self._feed(machine.Measured(self._situations.vitals(self._settings.encoder), limits, now_ns // 1000))
         self._look_where_we_are()
+        self._release()
         self._tell_when_empty()
         self._shell.show(self.state, uploading=not self._told_empty and self.custody is not None)
         if self._opened.journal.settle():
@@ -458,7 +459,7 @@ class Daemon:
 
     def _release(self) -> None:
         if self.state.phase is machine.Phase.DOCKED:
-            self._handover.release(self._shell.documents.policy)
+            self._handover.release(self._shell.documents.policy, self._clock)
 
     # The control socket
 
@@ -498,7 +499,7 @@ class Daemon:
             "docked": self.state.docked,
             "ledger_size": self._opened.journal.size,
             "free_bytes": self.parts.storage.free_bytes(),
-            "power": asdict(self.parts.power.read()),
+            "power": asdict(self._situations.power()),
             "held_objects": self._handover.held_objects,
             "custody": self._handover.status(),
             **facts(self.parts, self._shell, self._settings.encoder),

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 from agent.errors import FormatError, ReceiptError
 from agent.evidence.documents import Policy, TrustBundle
 from agent.evidence.entries import Body, ReceiptEntry, Witnessed
+from agent.hardware.parts import ClockReading
 from agent.recorder.release import keep_cosigned
 from agent.recorder.start import Opened
+from agent.recorder.timekeeping import is_trusted
 from agent.system.logs import logger
 
 log = logger("recorder")
@@ -104,9 +106,17 @@ class Handover:
             self._witnessed = news
             self._enter(Witnessed(note.decode()))
 
-    def release(self, policy: Policy) -> None:
-        """R22: what enough receipts cover goes. Called in a dock only: in the field a second copy does no harm."""
-        for entry in self._opened.book.releasable(policy.receipts_needed):
+    def release(self, policy: Policy, now: ClockReading) -> None:
+        """R22: what enough receipts cover for long enough goes. Only in a dock: in the field a copy does no harm.
+
+        Where receipts must have stood for a while, a clock that nobody vouches for frees nothing.
+        """
+        signed_by_us = None
+        if policy.release_after_us:
+            if not is_trusted(now):
+                return
+            signed_by_us = now.utc_us - policy.release_after_us
+        for entry in self._opened.book.releasable(policy.receipts_needed, signed_by_us):
             self._enter(entry)
             removed = self._opened.book.remove(entry)
             log.info("released", objects=len(removed), bytes=entry.bytes)

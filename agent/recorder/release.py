@@ -71,7 +71,8 @@ class ReceiptBook:
     folder: EvidenceFolder
     trust: TrustBundle
     device: str
-    held_by: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    held_by: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """By object: the docks that hold it, and when each first signed for it (UTC, us)."""
     sizes: dict[str, ObjectRef] = field(default_factory=dict)
     receipt_of: dict[str, str] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
@@ -112,7 +113,8 @@ class ReceiptBook:
             return  # a receipt that cannot be read any more frees nothing
         for ref in receipt.objects:
             if self.sizes.get(ref.digest) == ref:
-                self.held_by[ref.digest].add(receipt.dock)
+                docks = self.held_by[ref.digest]
+                docks[receipt.dock] = min(receipt.issued_us, docks.get(receipt.dock, receipt.issued_us))
                 self.receipt_of[ref.digest] = digest
                 self.covered_by[ref.digest].add(digest)
 
@@ -131,11 +133,15 @@ class ReceiptBook:
         write_atomic(self.folder.object_path(ref), token)
         return receipt, ref
 
-    def releasable(self, receipts_needed: int) -> list[Released]:
-        """Entries for what may go now: held by enough docks, still here. One entry per receipt."""
+    def releasable(self, receipts_needed: int, signed_by_us: int | None = None) -> list[Released]:
+        """Entries for what may go now: held by enough docks, still here. One entry per receipt.
+
+        ``signed_by_us``: docks that signed later than this (UTC, us) do not count yet; None: all count.
+        """
         by_receipt: dict[str, list[ObjectRef]] = defaultdict(list)
         for digest, docks in self.held_by.items():
-            if len(docks) >= max(1, receipts_needed) and digest not in self.released:
+            count = sum(signed_by_us is None or issued <= signed_by_us for issued in docks.values())
+            if count >= max(1, receipts_needed) and digest not in self.released:
                 by_receipt[self.receipt_of[digest]].append(self.sizes[digest])
         return [
             Released(receipt, [ref.digest for ref in refs[:MAX_OBJECTS]], sum(ref.size for ref in refs[:MAX_OBJECTS]))

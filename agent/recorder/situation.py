@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from agent.errors import HardwareError, TrustError
 from agent.evidence.documents import Assignment, TrustBundle
 from agent.evidence.entries import HazardInput
-from agent.hardware.parts import ClockReading, Fix, Parts, TimeSource
+from agent.hardware.parts import ClockReading, Fix, Parts, PowerReading, TimeSource
 from agent.recorder.credentials import Documents
 from agent.recorder.encoder import EncoderSettings
 from agent.recorder.facts import seconds_of_space
@@ -85,14 +85,18 @@ class SituationReader:
             temperature_limit_millicelsius=HOTTEST_MILLICELSIUS,
         )
 
+    def power(self) -> PowerReading:
+        """What the gauge says; nothing at all where it does not answer."""
+        return self._ask("power", self._parts.power.read) or PowerReading(None, None, None)
+
     def vitals(self, encoder: EncoderSettings) -> Vitals:
         """What the unit lives on, now."""
-        power, free_bytes = self._ask("power", self._parts.power.read), self._parts.storage.free_bytes()
+        power, free_bytes = self.power(), self._parts.storage.free_bytes()
         return Vitals(
             free_bytes=free_bytes,
             storage_minutes=seconds_of_space(free_bytes, self._documents.policy.minimum_free_bytes, encoder) // 60,
-            battery_percent=power.percent if power else None,
-            battery_minutes=power.minutes_left if power and not power.on_mains else None,
+            battery_percent=power.percent,
+            battery_minutes=None if power.on_mains else power.minutes_left,
             millicelsius=self._temperature(),
         )
 
@@ -143,8 +147,8 @@ class SituationReader:
         return locate(self._map, _place(fix, time.monotonic_ns()) if fix else None, policy.max_age_us)
 
     def _minutes_left(self) -> int | None:
-        power = self._ask("power", self._parts.power.read)
-        return None if power is None or power.on_mains else power.minutes_left
+        power = self.power()
+        return None if power.on_mains else power.minutes_left
 
     def _temperature(self) -> int | None:
         return self._ask("thermometer", self._parts.thermometer.read) if self._parts.thermometer else None

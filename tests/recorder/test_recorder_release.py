@@ -143,7 +143,7 @@ def test_one_entry_lists_a_limited_number_of_objects(book: ReceiptBook) -> None:
     for number in range(MAX_OBJECTS + 10):
         ref = ObjectRef(f"{number:064x}", 1, "age")
         book.note(Photo("0" * 16, ref, 0, 0), [ref])
-        book.held_by[ref.digest].add("dock-1")
+        book.held_by[ref.digest]["dock-1"] = 1
         book.receipt_of[ref.digest] = "0" * 64
     (first,) = book.releasable(1)
     assert len(first.objects) == first.bytes == MAX_OBJECTS
@@ -157,3 +157,15 @@ def test_the_root_at_a_size_is_that_of_the_lines_on_disk(book: ReceiptBook) -> N
     for size, line in enumerate(book.folder.ledger.read_bytes().splitlines()):
         assert root_at(book.folder.ledger, size) == tree.root().hex()
         tree.add(line)
+
+
+def test_a_receipt_counts_only_once_it_has_stood_for_as_long_as_the_policy_says(
+    book: ReceiptBook, enrolled: Enrolled
+) -> None:
+    take(book, enrolled, receipt_for(book, issued_us=100))
+    assert book.releasable(1, signed_by_us=99) == []
+    assert len(book.releasable(1, signed_by_us=100)) == 1
+    take(book, enrolled, receipt_for(book, dock="dock-2", issued_us=200))
+    assert book.releasable(2, signed_by_us=199) == [], "the second dock has not held it for long enough"
+    take(book, enrolled, receipt_for(book, dock="dock-1", issued_us=500))
+    assert len(book.releasable(2, signed_by_us=200)) == 1, "the first receipt of a dock counts, not its last"
