@@ -118,7 +118,7 @@ class Daemon:
         self._desk = Desk(self)
         self._track: Track | None = None
         self.state = machine.State()
-        self._told_empty = False
+        self._told_empty = self._told_uploading = False
         self._next_second_ns = 0
         self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         self._clock = self.parts.clock.read()
@@ -421,12 +421,16 @@ class Daemon:
             self._enter(entry)
 
     def _tell_when_empty(self) -> None:
-        """Says once per docking that everything is with the dock and the unit may be taken out."""
+        """Says once per docking that it uploads, and once that everything is with the dock and it may be taken out."""
         if self.state.phase is not machine.Phase.DOCKED:
-            self._told_empty = False
-        elif self._handover.complete and not self._told_empty:
+            self._told_empty = self._told_uploading = False
+        elif self._handover.complete:
+            if not self._told_empty:
+                self._shell.perform(machine.Tell(Prompt.MAY_BE_TAKEN))
             self._told_empty = True
-            self._shell.perform(machine.Tell(Prompt.MAY_BE_TAKEN))
+        elif self.custody and not self._told_uploading:
+            self._told_uploading = True
+            self._shell.perform(machine.Tell(Prompt.UPLOADING))
 
     # Positions
 

@@ -16,6 +16,7 @@ from agent.recorder.machine import (
     CoolDown,
     Enter,
     HoldFrames,
+    Kind,
     NoticeEnded,
     OffAsked,
     Phase,
@@ -41,6 +42,8 @@ LEAVE_WAIT_US: Final = 30_000_000
 """How long after a refusal by R13.1 the officer is told once more to switch off or leave."""
 ASK_SITE_US: Final = 10_000_000
 """How long after the opening the officer is asked for the place (R12.3)."""
+_STARTED: Final[dict[Kind, Prompt]] = {"video": Prompt.RECORDING_STARTED, "audio": Prompt.AUDIO_STARTED}
+"""Said as the recording begins, for whoever does not look; it is heard in it. Nobody stands beside a fixed camera."""
 
 
 def pressed(state: State, event: Pressed) -> Step:
@@ -139,6 +142,7 @@ def notice_ended(state: State, event: NoticeEnded) -> Step:
         Enter(_open_entry(opened, event)),
         *(Enter(gap) for gap in opened.lost),
         Store(),
+        *(Tell(prompt) for kind, prompt in _STARTED.items() if kind == recording.kind),
         *map(Tell, opened.warnings),
     ]
     return replace(state, phase=Phase.RECORDING, recording=opened), actions

@@ -64,7 +64,7 @@ from agent.rules.sequence import notice_served
 def test_one_press_plays_the_notice_warms_the_camera_up_and_stores_only_after_open() -> None:
     state, actions = run(*RECORDING)
     assert state.phase is Phase.RECORDING
-    assert kinds(actions) == [PlayNotice, WarmUp, HoldFrames, Notice, Open, Store]
+    assert kinds(actions) == [PlayNotice, WarmUp, HoldFrames, Notice, Open, Store, Tell]
     assert HoldFrames(2_000) in actions, "not one frame from before the end of the notice"
 
 
@@ -119,7 +119,7 @@ def test_a_second_press_within_half_a_minute_means_told_in_person_and_a_later_on
 def test_the_word_of_the_officer_opens_a_recording_even_where_the_notice_must_be_heard() -> None:
     state, _ = run(pressed(), ended(outcome="failed"), pressed(at_us=3_000))
     oral = ended(must_be_heard=True, means="oral", frames_total=0, frames_consumed=0)
-    assert kinds(run(oral, state=state)[1]) == [HoldFrames, Notice, Open, Store]
+    assert kinds(run(oral, state=state)[1]) == [HoldFrames, Notice, Open, Store, Tell]
 
 
 @pytest.mark.parametrize("event", [StopAsked("button"), hazard("set"), DockChanged(True),
@@ -203,7 +203,7 @@ def test_a_microphone_lost_while_recording_is_a_gap_and_the_recording_goes_on() 
 
 def test_a_microphone_lost_during_the_notice_is_a_gap_once_the_recording_is_open() -> None:
     _, actions = run(pressed(), PartLost(Gap("", "microphone", None, 0), False, "gone"), ended())
-    assert kinds(actions)[-4:] == [Notice, Open, Gap, Store]
+    assert kinds(actions)[-5:] == [Notice, Open, Gap, Store, Tell]
 
 
 def test_marks_and_photos_belong_to_a_running_recording_and_mean_nothing_without_one() -> None:

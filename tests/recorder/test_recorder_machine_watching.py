@@ -199,7 +199,8 @@ def test_a_code_of_a_matter_that_must_not_be_recorded_cuts_the_notice() -> None:
 
 def test_an_untrusted_clock_and_a_missing_position_are_said_as_the_recording_begins() -> None:
     _, actions = run(replace(pressed(), time_trusted=False, position_known=False), ended())
-    assert actions[-3:] == [Store(), Tell(Prompt.CLOCK_UNTRUSTED), Tell(Prompt.POSITION_UNKNOWN)]
+    said = [Prompt.RECORDING_STARTED, Prompt.CLOCK_UNTRUSTED, Prompt.POSITION_UNKNOWN]
+    assert actions[-4:] == [Store(), *map(Tell, said)]
 
 
 def test_asked_to_end_it_seals_first_and_then_nothing_means_anything() -> None:
