@@ -18,7 +18,8 @@ from nacl.signing import SigningKey
 
 from agent.custody import wire
 from agent.custody.wire import Credit, DeviceState, Have, HeldObject, Kind, ObjectClose, ObjectOpen, Topic
-from agent.dock.archive import DeviceArchive, Staging, Taken
+from agent.dock.archive import DeviceArchive, Taken
+from agent.dock.staging import Staging
 from agent.dock.witness import Witness
 from agent.errors import FormatError, TrustError, WireError
 from agent.evidence.checkpoint import open_note

@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import suppress
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tests.vectors.primitives import b64url, cosignature, public
 
 FILES = ("ledger.jws", "checkpoint", "cosigned")
 EXTRACT_FILES = ("lines.jws", "proofs", "cosigned", EXTRACT_FILE)
-INDEX_FILES = ("offsets", "tree", "recordings")
+INDEX_FILES = ("offsets", "tree", "recordings", "keys")
 _MAX_SECONDS = 2**64 - 1
 
 
@@ -152,6 +153,8 @@ def index(data: bytes) -> None:
         for seq in range(min(found.size, 40)):
             with suppress(FormatError):
                 found.line(seq)
+        with suppress(FormatError):
+            list(islice(found.key_lines(found.size), 40))
         with suppress(FormatError):
             consistency_proof(found.tree, min(3, found.size), found.size)
         recording = (place / "recordings").read_bytes()[:8].hex().rjust(16, "0")

@@ -9,9 +9,9 @@ from typing import Any
 
 from agent import config
 from agent.commands.judging import read_identity_file
-from agent.dock.archive import Staging
 from agent.dock.catalogue import Catalogue
 from agent.dock.register import DeviceRegister
+from agent.dock.staging import Staging
 from agent.evidence.entries import ObjectRef
 from agent.recorder.control import Request, _serve
 from agent.recorder.credentials import load_assignment

@@ -1,0 +1,107 @@
+"""Objects on their way in: a file with holes and the list of its parts beside it, taken up again after a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final, Literal
+
+from pydantic import ConfigDict
+
+from agent.custody import wire
+from agent.errors import FormatError
+from agent.evidence.encoding import dump_json, load_object
+from agent.evidence.entries import ObjectRef
+from agent.evidence.shapes import STRICT, Count, load_shape
+from agent.system import durable
+from agent.system.durable import storage_errors
+
+_READ_BYTES: Final = 1_048_576
+_PART: Final = re.compile(rb"[0-9]{1,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class _ListHead:
+    """First line of a staging list: what it is of."""
+
+    size: Count
+    form: Literal["age", "jws"]
+    part_bytes: wire.PartBytes
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+class Staging:
+    """An object being received. Its parts list survives the process; the digest at the end checks it."""
+
+    def __init__(self, path: Path, ref: ObjectRef, part_bytes: int, held: set[int]) -> None:
+        self.path, self.ref, self.part_bytes, self.held = path, ref, part_bytes, held
+        self.count = wire.part_count(ref.size, part_bytes)
+        with storage_errors(path, "opening"):
+            self._data = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._list = os.open(list_path(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @classmethod
+    def begin(cls, path: Path, ref: ObjectRef, part_bytes: int) -> Staging:
+        """A fresh staging file; its list begins with what it is of."""
+        head = dump_json({"size": ref.size, "form": ref.form, "part_bytes": part_bytes}) + b"\n"
+        durable.write_atomic(list_path(path), head, 0o600)
+        return cls(path, ref, part_bytes, set())
+
+    @classmethod
+    def resume(cls, path: Path, ref: ObjectRef) -> Staging:
+        """Takes up what an earlier process left. Raises FormatError when the list does not fit the object."""
+        with storage_errors(path, "reading"):
+            head, *numbers = list_path(path).read_bytes().split(b"\n")
+        found = load_shape(_ListHead, load_object(head))
+        if (found.size, found.form) != (ref.size, ref.form) or ref.size > wire.MAX_PARTS * found.part_bytes:
+            raise FormatError("the staging list is of something else")
+        # The last piece is empty, or torn by a crash: the part is then simply asked for again.
+        return cls(path, ref, found.part_bytes, {int(number) for number in numbers[:-1] if _PART.fullmatch(number)})
+
+    def write(self, number: int, data: bytes) -> None:
+        """Writes one part at its place, then notes it. Not synced: the digest at the end decides."""
+        with storage_errors(self.path, "writing"):
+            offset = number * self.part_bytes
+            rest = memoryview(data)
+            while rest:
+                written = os.pwrite(self._data, rest, offset)
+                rest, offset = rest[written:], offset + written
+            os.write(self._list, b"%d\n" % number)
+        self.held.add(number)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every part has come."""
+        return len(self.held) == self.count
+
+    def read_back(self) -> str:
+        """Syncs, drops the file from the page cache, reads it from the disk; returns the SHA-256 of what is there."""
+        with storage_errors(self.path, "syncing and reading back"):
+            os.fsync(self._data)
+            os.posix_fadvise(self._data, 0, 0, os.POSIX_FADV_DONTNEED)
+            hasher = hashlib.sha256()
+            offset = 0
+            while block := os.pread(self._data, _READ_BYTES, offset):
+                hasher.update(block)
+                offset += len(block)
+        return hasher.hexdigest()
+
+    def close(self) -> None:
+        """Closes the files; they stay."""
+        for handle in (self._data, self._list):
+            with suppress(OSError):  # closing twice, or an error that the sync would have told
+                os.close(handle)
+
+    def remove_list(self) -> None:
+        """The object has moved on; its list goes."""
+        self.close()
+        durable.remove_file(list_path(self.path))
+
+
+def list_path(path: Path) -> Path:
+    """The parts list of a staging file."""
+    return path.with_name(path.name + ".parts")
