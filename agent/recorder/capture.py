@@ -95,6 +95,7 @@ class Capture:
         self._waiting = Waiting()
         self._gate_ns: int | None = None
         self._storing = self._ending = self._abandoned = False
+        self._asked_again = False
         self._stills_wanted = 0
         self._hears, self._sees = hears, sees
         self.sound_level: SoundLevel | None = None
@@ -224,7 +225,15 @@ class Capture:
         with self._ready:
             if self._gate_ns is not None and item.captured_ns >= self._gate_ns and not self._ending:
                 self._waiting.put(item)
+                self._ask_again(item)
                 self._ready.notify_all()
+
+    def _ask_again(self, item: Item) -> None:
+        """The keyframe asked for at the end of the notice may have been exposed before it: then another is due."""
+        coded = isinstance(item, EncodedPicture) and isinstance(self._camera, PacketCamera)
+        if coded and self._waiting.needs_keyframe and not self._asked_again:
+            self._asked_again = True
+            self._camera.request_keyframe()  # type: ignore[union-attr]
 
     # The watch
 

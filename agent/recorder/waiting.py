@@ -31,6 +31,11 @@ class Waiting:
     """Blocks of sound that found none; the encoder fills the hole with silence at the right place."""
     _until_keyframe: bool = True
 
+    @property
+    def needs_keyframe(self) -> bool:
+        """Coded pictures are dropped until the next keyframe."""
+        return self._until_keyframe
+
     def put(self, item: Item) -> None:
         """Takes it, or counts it as dropped; coded pictures begin with a keyframe, also after a dropped one."""
         match item:

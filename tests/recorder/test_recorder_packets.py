@@ -166,6 +166,44 @@ def test_the_first_stored_picture_is_a_keyframe_of_after_the_notice_asked_for_at
     assert heard[0] == pytest.approx(0, abs=0.05), "the unit's own microphone beside it"
 
 
+class Asked:
+    """A camera that encodes by itself and counts how often it is asked for a keyframe."""
+
+    format, sound = CameraFormat(160, 120, RATE), None
+    asked = 0
+    deliver: Any = None
+
+    def start(self, deliver: Any, fault: Any) -> None:
+        self.deliver = deliver
+
+    def request_keyframe(self) -> None:
+        self.asked += 1
+
+    def stop(self) -> None:
+        pass
+
+    close = stop
+
+
+def test_a_keyframe_exposed_just_before_the_end_of_the_notice_is_not_stored_and_another_is_asked_for(
+    room: FixedRoom,
+) -> None:
+    camera = Asked()
+    room.use(camera)
+    room.capture.warm_up()
+    room.capture.hold_from(START_NS // 1000)
+    key, *others = coded(0.2, from_ns=START_NS - 1)
+    camera.deliver(key)
+    for picture in others:
+        camera.deliver(picture)
+    assert camera.asked == 2
+    assert room.capture._waiting.packets == 0
+    for picture in coded(0.2, from_ns=START_NS + 1_000_000_000):
+        camera.deliver(picture)
+    assert camera.asked == 2
+    assert room.capture._waiting.packets == 5
+
+
 def test_a_fixed_camera_that_goes_and_comes_back_is_recorded_on_with_its_hole(room: FixedRoom) -> None:
     server = RtspServer()
     try:
