@@ -50,7 +50,7 @@ _PLAIN: Final = (
     (r"\\z", "$"),
 )
 _SMALL: Final = (
-    *((shapes, name) for name in ("Digest", "Name", "Word", "RecordingId", "Text", "Key", "Recipient")),
+    *((shapes, name) for name in ("Digest", "Name", "Word", "RecordingId", "Text", "Key", "Base64url", "Recipient")),
     *((shapes, name) for name in ("Count", "Micros")),
     (entries, "Signed"),
     *((shapes, name) for name in ("Flag", "FormatVersion")),
