@@ -17,6 +17,7 @@ from typing import Final
 from nacl.signing import SigningKey
 
 from agent.errors import FormatError, SignatureError
+from agent.evidence.encoding import MAX_SAFE_INTEGER
 from agent.evidence.jws import check_detached
 
 MAX_NOTE_BYTES: Final = 16_384
@@ -26,6 +27,8 @@ LATEST_SECOND: Final = 2**63 - 1
 _ED25519: Final = 0x01
 _COSIGNATURE: Final = 0x04
 _DASH: Final = "— "
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_KEY_NAME: Final = re.compile(r"[^\s+]+")
 _ORIGIN: Final = re.compile(r"([a-z0-9-]{1,64})/enforcement-recorder/([a-z0-9-]{1,64})")
 
 
@@ -131,28 +134,35 @@ def open_note(note: bytes) -> SignedNote:
     except (ValueError, binascii.Error) as error:
         raise FormatError(f"not a signed checkpoint: {error}") from error
     canonical = checkpoint.text() == text + "\n" and tail.endswith("\n") and len(checkpoint.root) == 32
-    if not canonical or not origin or checkpoint.size < 0 or not 1 <= len(signatures) <= MAX_SIGNATURES:
+    printable = origin and not _CONTROL.search(f"{origin}{tail}")
+    if not canonical or not printable or not 0 <= checkpoint.size <= MAX_SAFE_INTEGER:
         raise FormatError("not a signed checkpoint")
+    if not 1 <= len(signatures) <= MAX_SIGNATURES:
+        raise FormatError(f"{len(signatures)} signatures")
     return SignedNote(checkpoint, signatures)
 
 
 def _read_signature(line: str) -> NoteSignature:
     dash, name, encoded = line[:2], *line[2:].split(" ")
     blob = base64.b64decode(encoded, validate=True)
-    if dash != _DASH or not name or len(blob) < 5 or base64.b64encode(blob).decode() != encoded:
+    if dash != _DASH or not _KEY_NAME.fullmatch(name) or len(blob) < 5 or base64.b64encode(blob).decode() != encoded:
         raise FormatError("malformed signature line")
     return NoteSignature(name, blob[:4], blob[4:])
 
 
 def check_ledger_signature(note: SignedNote, epoch_key: bytes) -> NoteSignature:
     """The ledger's signature; raises SignatureError unless its key in force after the last line signed the note."""
-    origin = note.checkpoint.origin
-    wanted = key_id(origin, epoch_key, _ED25519)
-    for signature in note.signatures:
-        if signature.name == origin and signature.key_id == wanted:
-            check_detached(note.checkpoint.text().encode(), signature.blob, epoch_key)
-            return signature
-    raise SignatureError("the checkpoint is not signed by the ledger's key")
+    found = _lines_of(note, note.checkpoint.origin, epoch_key, _ED25519)
+    for signature in found:
+        check_detached(note.checkpoint.text().encode(), signature.blob, epoch_key)
+    if not found:
+        raise SignatureError("the checkpoint is not signed by the ledger's key")
+    return found[0]
+
+
+def _lines_of(note: SignedNote, name: str, public_key: bytes, algorithm: int) -> list[NoteSignature]:
+    wanted = key_id(name, public_key, algorithm)
+    return [one for one in note.signatures if one.name == name and one.key_id == wanted]
 
 
 def _cosigned_message(text: str, time_seconds: int) -> bytes:
@@ -168,18 +178,17 @@ def cosign(note: bytes, name: str, key: SigningKey, time_seconds: int) -> bytes:
 
 
 def find_cosignature(note: SignedNote, name: str, public_key: bytes) -> NoteSignature | None:
-    """This witness's cosignature, None if there is none; a false one is a SignatureError."""
-    wanted = key_id(name, public_key, _COSIGNATURE)
-    for signature in note.signatures:
-        if signature.name == name and signature.key_id == wanted:
-            if len(signature.blob) != 72:
-                raise SignatureError("a cosignature has 72 bytes")
-            if _seconds(signature) > LATEST_SECOND:
-                raise SignatureError("a cosignature of no time that can be")
-            message = _cosigned_message(note.checkpoint.text(), _seconds(signature))
-            check_detached(message, signature.blob[8:], public_key)
-            return signature
-    return None
+    """This witness's cosignature, the earliest of several, None if there is none; a false one is a SignatureError."""
+    found = _lines_of(note, name, public_key, _COSIGNATURE)
+    for signature in found:
+        _check_cosignature(note, signature, public_key)
+    return min(found, key=_seconds, default=None)
+
+
+def _check_cosignature(note: SignedNote, signature: NoteSignature, public_key: bytes) -> None:
+    if len(signature.blob) != 72 or _seconds(signature) > LATEST_SECOND:
+        raise SignatureError("a cosignature has 72 bytes, and a time that the format can hold")
+    check_detached(_cosigned_message(note.checkpoint.text(), _seconds(signature)), signature.blob[8:], public_key)
 
 
 def cosigned_at(note: SignedNote, name: str, public_key: bytes) -> int | None:

@@ -50,7 +50,7 @@ _PLAIN: Final = (
     (r"\\z", "$"),
 )
 _SMALL: Final = (
-    *((shapes, name) for name in ("Digest", "Name", "Word", "RecordingId", "Text", "Key", "Recipient")),
+    *((shapes, name) for name in ("Digest", "Name", "Word", "RecordingId", "Text", "Key", "Base64url", "Recipient")),
     *((shapes, name) for name in ("Count", "Micros")),
     (entries, "Signed"),
     *((shapes, name) for name in ("Flag", "FormatVersion")),
@@ -84,7 +84,8 @@ def _small_types() -> str:
     for module, name in _SMALL:
         base, about = get_args(getattr(module, name))
         json = {str: "string", int: "integer", bool: "true or false"}[base]
-        rows.append(f"| `{name}` | {json} | {', '.join(_bounds(about.metadata))} |")
+        allowed = ", ".join(_bounds(about.metadata)).replace("|", "\\|")
+        rows.append(f"| `{name}` | {json} | {allowed} |")
     for name, words in (
         ("ActionKind", ActionKind),
         ("Stage", Stage),

@@ -7,12 +7,13 @@ from typing import Annotated, ClassVar, Literal
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from nacl.signing import SigningKey
 from pydantic import ConfigDict, Field
 
 from agent.errors import FormatError, TrustError
 from agent.evidence import jws
-from agent.evidence.encoding import from_b64url, load_object
+from agent.evidence.encoding import from_b64url, from_pem, load_object
 from agent.evidence.shapes import (
     STRICT,
     Count,
@@ -194,12 +195,14 @@ class TrustBundle:
             raise TrustError(f"the trust file cannot be used: {error}") from error
 
     def root(self) -> x509.Certificate:
-        """The agency's root certificate; raises TrustError."""
+        """The agency's root certificate, of an Ed25519 key; raises TrustError."""
         try:
-            root = x509.load_pem_x509_certificate(self.root_certificate.encode())
-            root.public_key(), root.subject  # both are taken apart only when they are asked for
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+            root = x509.load_der_x509_certificate(from_pem(self.root_certificate, "CERTIFICATE"))
+            key, _ = root.public_key(), root.subject  # both are taken apart only when they are asked for
+        except (ValueError, TypeError, FormatError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
             raise TrustError(f"the trust file's root certificate cannot be read: {error}") from error
+        if not isinstance(key, Ed25519PublicKey) or not jws.is_sound_key(key.public_bytes_raw()):
+            raise TrustError("the trust file's root certificate does not hold an Ed25519 key")
         return root
 
     def witness_keys(self) -> list[tuple[str, bytes]]:
@@ -211,9 +214,10 @@ class TrustBundle:
         """The document key with this thumbprint, if it is trusted."""
         return {jws.thumbprint(raw): raw for raw in map(from_b64url, self.document_keys)}.get(kid)
 
-    def receipt_key(self, kid: str) -> bytes | None:
-        """The receipt key with this thumbprint, if some dock holds it."""
-        return {jws.thumbprint(raw): raw for raw in (from_b64url(dock.receipt_key) for dock in self.docks)}.get(kid)
+    def receipt_key(self, kid: str, dock: str) -> bytes | None:
+        """The receipt key with this thumbprint, if this dock holds it."""
+        keys = [from_b64url(one.receipt_key) for one in self.docks if one.id == dock]
+        return next((raw for raw in keys if jws.thumbprint(raw) == kid), None)
 
 
 def sign_profile(profile: Profile, key: SigningKey) -> bytes:

@@ -7,6 +7,7 @@ trailing bytes and non-minimal base64url are all errors (FormatError), not quirk
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import json
 import re
@@ -38,6 +39,21 @@ def from_b64url(text: str | bytes) -> bytes:
     decoded = base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
     if b64url(decoded).encode() != raw:
         raise FormatError("base64url with left-over bits")
+    return decoded
+
+
+def from_pem(text: str, label: str) -> bytes:
+    """The DER of one PEM block (RFC 7468) of this label, with nothing but white space around it. Raises FormatError."""
+    found = re.fullmatch(rf"\s*-----BEGIN {label}-----\s([A-Za-z0-9+/=\s]+)-----END {label}-----\s*", text, re.ASCII)
+    if found is None:
+        raise FormatError(f"not one PEM block of a {label}")
+    encoded = re.sub(r"\s", "", found[1], flags=re.ASCII)
+    try:
+        decoded = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise FormatError(f"the PEM block of a {label} is not base64: {error}") from error
+    if base64.b64encode(decoded).decode() != encoded:
+        raise FormatError(f"the base64 of a {label} has left-over bits")
     return decoded
 
 

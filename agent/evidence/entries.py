@@ -18,6 +18,7 @@ from agent.evidence.documents import ActionKind, RestrictedContent, Stage
 from agent.evidence.encoding import Json
 from agent.evidence.shapes import (
     STRICT,
+    Base64url,
     Count,
     Digest,
     Flag,
@@ -71,8 +72,8 @@ class Boot:
 
     TYPE: ClassVar[str] = "boot"
     counter: Count
-    certificate: Annotated[str, Field(max_length=8192)]
-    """Identity certificate, DER, base64url."""
+    certificate: Base64url
+    """Identity certificate, DER."""
     epoch_key: Key
     software: Text
     hardware: dict[Word, Word]

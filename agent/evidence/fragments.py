@@ -87,6 +87,8 @@ def read_tracks(init: bytes) -> dict[int, tuple[str, int]]:
             scale = _u32(mdhd, 20 if mdhd[0] == 1 else 12)
             if scale == 0:
                 raise FormatError("a track without a timescale")
+            if track in found:
+                raise FormatError("two tracks of one number")
             found[track] = (_inner(trak, b"mdia", b"hdlr", least=12)[8:12].decode("latin-1"), scale)
     return found
 

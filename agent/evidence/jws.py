@@ -7,6 +7,7 @@ Signatures are checked by libsodium, which refuses small-order keys, non-canonic
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,7 @@ LEDGER_TYPE: Final = "er-ledger+jws"
 RECEIPT_TYPE: Final = "er-receipt+jws"
 PROFILE_TYPE: Final = "er-profile+jws"
 POLICY_TYPE: Final = "er-policy+jws"
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,11 @@ def parse(token: bytes, typ: str) -> Jws:
     parts = token.split(b".")
     if len(parts) != 3:
         raise FormatError("not a JWS compact token")
+    payload, signature = from_b64url(parts[1]), from_b64url(parts[2])
     kid = _read_header(parts[0], typ)
-    signature = from_b64url(parts[2])
     if len(signature) != 64:
         raise FormatError("an Ed25519 signature has 64 bytes")
-    return Jws(kid, typ, load_object(from_b64url(parts[1])), parts[0] + b"." + parts[1], signature)
+    return Jws(kid, typ, load_object(payload), parts[0] + b"." + parts[1], signature)
 
 
 @lru_cache(maxsize=256)
@@ -76,7 +78,7 @@ def _read_header(part: bytes, typ: str) -> str:
     if set(header) != {"alg", "kid", "typ"} or header["typ"] != typ:
         raise FormatError("the header must be alg EdDSA, typ " + typ + " and a kid, nothing else")
     kid = header["kid"]
-    if not isinstance(kid, str) or len(kid) != 43:
+    if not isinstance(kid, str) or not _THUMBPRINT.fullmatch(kid):
         raise FormatError("kid must be the thumbprint of a key")
     return kid
 

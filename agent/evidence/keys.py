@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from nacl.signing import SigningKey
 
-from agent.errors import SignatureError, TrustError
+from agent.errors import FormatError, SignatureError, TrustError
 from agent.evidence import jws
-from agent.evidence.encoding import from_b64url
+from agent.evidence.encoding import from_b64url, from_pem
 from agent.evidence.entries import Boot, Epoch
 
+_OID = x509.NameOID
 IDENTITY_UNIT = "identity"
 """Organisational unit in an identity certificate's subject; TLS certificates carry another and cannot sign a boot."""
 _UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, InternalError, x509.InvalidVersion)
@@ -44,27 +45,50 @@ def read_identity(der: bytes, root: x509.Certificate) -> Identity:
     try:
         certificate = x509.load_der_x509_certificate(der)
         certificate.verify_directly_issued_by(root)
-        key, _ = certificate.public_key(), certificate.subject  # both are taken apart only when asked for
-    except (*_UNREADABLE, InvalidSignature) as error:
+        _check_issued(certificate.tbs_certificate_bytes, certificate.signature, certificate.issuer, root)
+        raw = _ed25519(certificate.public_key())
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc  # some years no datetime can hold
+        agency, device = (_subject(certificate, oid) for oid in (_OID.ORGANIZATION_NAME, _OID.COMMON_NAME))
+        wanted = subject_of(agency, IDENTITY_UNIT, device)
+        # Bytes: two names that only read alike are not the same name.
+        same = certificate.subject.public_bytes() == wanted.public_bytes()
+    except (*_UNREADABLE, InvalidSignature, SignatureError) as error:
         raise TrustError(f"the identity certificate was not issued by this agency: {error}") from error
-    if not isinstance(key, ed25519.Ed25519PublicKey):
-        raise TrustError("an identity certificate must hold an Ed25519 key")
-    if _subject(certificate, x509.NameOID.ORGANIZATIONAL_UNIT_NAME) != IDENTITY_UNIT:
+    if not same or certificate.version is not x509.Version.v3 or certificate.serial_number <= 0:
         raise TrustError("this certificate is not an identity certificate")
-    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    device = _subject(certificate, x509.NameOID.COMMON_NAME)
-    return Identity(device, _subject(certificate, x509.NameOID.ORGANIZATION_NAME), raw, certificate)
+    return Identity(device, agency, raw, certificate)
+
+
+def subject_of(agency: str, unit: str, name: str) -> x509.Name:
+    """The subject of a certificate of the agency: organisation, unit and name, each a UTF8String. Raises ValueError."""
+    words = ((_OID.ORGANIZATION_NAME, agency), (_OID.ORGANIZATIONAL_UNIT_NAME, unit), (_OID.COMMON_NAME, name))
+    return x509.Name([x509.NameAttribute(oid, word) for oid, word in words])
+
+
+def _check_issued(signed: bytes, signature: bytes, issuer: x509.Name, root: x509.Certificate) -> None:
+    """As strictly as any other signature; raises SignatureError, TrustError."""
+    if issuer.public_bytes() != root.subject.public_bytes():
+        raise TrustError("the issuer is not the agency's root")
+    jws.check_detached(signed, signature, _ed25519(root.public_key()))
+
+
+def _ed25519(key: object) -> bytes:
+    if not isinstance(key, ed25519.Ed25519PublicKey) or not jws.is_sound_key(key.public_bytes_raw()):
+        raise TrustError("a certificate must hold a valid Ed25519 key")
+    return key.public_bytes_raw()
 
 
 def read_crl(pem: bytes, root: x509.Certificate) -> x509.CertificateRevocationList:
     """The agency's revocation list; raises TrustError unless it can be read, names the root and is signed by it."""
     try:
-        listed = x509.load_pem_x509_crl(pem)
+        listed = x509.load_der_x509_crl(from_pem(pem.decode("utf-8", "replace"), "X509 CRL"))
         signed = listed.is_signature_valid(root.public_key())  # type: ignore[arg-type]  # a root's key can sign a list
-        issued = listed.issuer == root.subject
-    except (*_UNREADABLE, InvalidSignature) as error:
+        _check_issued(listed.tbs_certlist_bytes, listed.signature, listed.issuer, root)
+        # Rows and times are parsed when they are asked for, and only then refused.
+        _ = listed.last_update_utc, listed.next_update_utc, [row.revocation_date_utc for row in listed]
+    except (*_UNREADABLE, InvalidSignature, FormatError) as error:
         raise TrustError(f"the revocation list cannot be read: {error}") from error
-    if not signed or not issued:
+    if not signed:
         raise TrustError("the revocation list is not signed by the agency's root")
     return listed
 

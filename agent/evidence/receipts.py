@@ -11,7 +11,6 @@ from pydantic import ConfigDict
 from agent.errors import FormatError, ReceiptError
 from agent.evidence import jws
 from agent.evidence.documents import TrustBundle
-from agent.evidence.encoding import from_b64url
 from agent.evidence.entries import ObjectRef
 from agent.evidence.shapes import STRICT, Count, Digest, FormatVersion, Micros, Name, dump_shape, load_shape
 
@@ -47,13 +46,14 @@ def sign_receipt(receipt: Receipt, key: SigningKey) -> bytes:
 def read_receipt(token: bytes, trust: TrustBundle) -> Receipt:
     """Verifies and reads a receipt; raises ReceiptError unless the dock that it names signed it."""
     try:
-        receipt = load_shape(Receipt, jws.verify(token, jws.RECEIPT_TYPE, trust.receipt_key).payload)
+        parsed = jws.parse(token, jws.RECEIPT_TYPE)
+        receipt = load_shape(Receipt, parsed.payload)
         if len(receipt.objects) > MAX_OBJECTS:
             raise FormatError(f"a receipt lists at most {MAX_OBJECTS} objects")
-        signer = next((dock for dock in trust.docks if dock.id == receipt.dock), None)
-        if signer is None:
-            raise FormatError(f"{receipt.dock} is not a dock of this agency")
-        jws.check(jws.parse(token, jws.RECEIPT_TYPE), from_b64url(signer.receipt_key))
+        key = trust.receipt_key(parsed.kid, receipt.dock)
+        if key is None:
+            raise FormatError(f"its key is none of dock {receipt.dock} of this agency")
+        jws.check(parsed, key)
     except FormatError as error:
         raise ReceiptError(f"the receipt is not acceptable: {error}") from error
     return receipt

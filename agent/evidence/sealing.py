@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
@@ -32,7 +32,7 @@ TAG_BYTES: Final = 16
 _BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 HEADER_LIMIT: Final = 8_192
 """Bytes within which the header of a sealed object ends."""
-_STANZA: Final = re.compile(rb"-> ([\x21-\x7e]+)(?: [\x21-\x7e]+)*")
+_STANZA: Final = re.compile(rb"->(?: [\x21-\x7e]+)+")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*")
 _WRAP_INFO: Final = b"age-encryption.org/v1/X25519"
 
@@ -149,7 +149,7 @@ def header_bytes(start: bytes) -> int:
     """Length of an age header and the payload nonce, given the file's first bytes. Raises FormatError."""
     end = start.find(b"\n--- ", 0, HEADER_LIMIT)
     newline = start.find(b"\n", end + 1) if end >= 0 else -1
-    if not start.startswith(b"age-encryption.org/v1\n") or newline < 0:
+    if not start.startswith(b"age-encryption.org/v1\n") or not 0 <= newline < HEADER_LIMIT:
         raise FormatError("not an age file, or its header is torn")
     return newline + 1 + 16
 
@@ -174,18 +174,39 @@ def stanza_types(start: bytes) -> list[bytes]:
     lines = iter(header.split(b"\n")[1:-1])
     found: list[bytes] = []
     for line in lines:
-        if line.startswith(b"--- "):
+        if line.startswith(b"---"):
+            if not found or len(_minimal(line.removeprefix(b"--- "))) != 32:
+                break
             return found
-        kind = _STANZA.fullmatch(line)
-        if kind is None:
+        if not _STANZA.fullmatch(line):
             break
-        found.append(kind[1])
-        # A stanza's body is lines of 64 letters and one that is shorter.
-        while len(body := next(lines, b"-")) == 64 and _BASE64.fullmatch(body):
-            pass
-        if len(body) > 64 or not _BASE64.fullmatch(body):
-            break
+        found.append(_stanza_type(line.split(b" ")[1:], _stanza_body(lines)))
     raise FormatError("malformed age header")
+
+
+def _stanza_body(lines: Iterator[bytes]) -> bytes:
+    """Lines of 64 letters, and one that is shorter."""
+    text = b""
+    while len(line := next(lines, b"-")) == 64:
+        text += line
+    if len(line) > 64:
+        raise FormatError("malformed age header")
+    return _minimal(text + line)
+
+
+def _stanza_type(words: list[bytes], body: bytes) -> bytes:
+    """What only calls itself X25519 is none; stock tools refuse the whole file for it."""
+    if words[0] == b"X25519" and (len(words) != 2 or len(_minimal(words[1])) != 32 or len(body) != 32):
+        raise FormatError("a malformed X25519 stanza")
+    return words[0]
+
+
+def _minimal(text: bytes) -> bytes:
+    """Base64 without padding and without left-over bits. Raises FormatError."""
+    decoded = _from_b64(text) if _BASE64.fullmatch(text) else None
+    if decoded is None or _b64(decoded) != text:
+        raise FormatError("malformed age header")
+    return decoded
 
 
 def open_sealed(data: bytes, identity: pyrage.x25519.Identity) -> bytes:

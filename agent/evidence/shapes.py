@@ -35,7 +35,10 @@ FormatVersion = Annotated[int, Field(strict=True, ge=1, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(max_length=500)]
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\z")]
-"""An Ed25519 public key, base64url: 32 bytes leave two bits of the last letter over, and those are zero."""
+"""An Ed25519 public key, base64url: the last letter carries four bits of it, and two that are zero."""
+_WHOLE_BYTES = r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?\z"
+Base64url = Annotated[str, Field(pattern=_WHOLE_BYTES, max_length=8192)]
+"""Bytes in base64url, without left-over bits."""
 KeyName = Annotated[str, Field(pattern=r"^[^\s+\x00-\x1f\x7f]{1,128}\z")]
 """The name of a key in signature lines (C2SP signed-note): no spaces, no plus sign."""
 Recipient = Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}\z")]

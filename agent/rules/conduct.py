@@ -28,8 +28,8 @@ class _Watch:
 
     notice_end_us: int | None
     """No frame may be from before this (monotonic); None once said, or without a notice."""
-    ends: dict[str, Entry] = field(default_factory=dict)
-    """What must end it, by the code to find if it does not: the first entry of each since it was opened."""
+    ends: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    """What must end it, by boot id and the code to find if it does not: the first entry of each since it was opened."""
     reported: set[str] = field(default_factory=set)
 
 
@@ -59,9 +59,9 @@ class ConductJudge:
             case Photo(captured_us=captured):
                 self._frames(live, entry, captured, captured)
             case Hazard(state="set") if live.body.interlock.approval is None:
-                self._watch.ends.setdefault("RECORDED_UNDER_HAZARD", entry)
+                self._watch.ends.setdefault((entry.time.boot, "RECORDED_UNDER_HAZARD"), entry)
             case Restricted(content=content):
-                self._watch.ends.setdefault(_RESTRICTED[content], entry)
+                self._watch.ends.setdefault((entry.time.boot, _RESTRICTED[content]), entry)
 
     def closed(self, live: Live, entry: Entry) -> None:
         """What must hold when a recording is over."""
@@ -149,8 +149,8 @@ class ConductJudge:
             early = (watch.notice_end_us - first_us) / 1000
             self._case.find("FRAME_BEFORE_NOTICE", live.place, f"{early:.0f} ms too early")
             watch.notice_end_us = None
-        for code, end in watch.ends.items():
-            late = end.time.boot == entry.time.boot and last_us > end.time.mono_us + STOP_US
+        for (boot, code), end in watch.ends.items():
+            late = boot == entry.time.boot and last_us > end.time.mono_us + STOP_US
             if late and code not in watch.reported:
                 watch.reported.add(code)
                 self._case.find(code, at(end), "recorded on after it was entered")

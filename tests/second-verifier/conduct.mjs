@@ -105,14 +105,12 @@ function judgeEnds(evidence, { open, hazards, restrictions, segments, photos }) 
       .filter(({ body }) => body.first_frame_us !== null)
       .map((line) => ({ line, at: BigInt(line.body.first_frame_us) + BigInt(line.body.duration_us) })),
     ...photos.map((line) => ({ line, at: BigInt(line.body.captured_us) })),
-  ];
-  const isRecordedAfter = (end) => {
-    const latest = BigInt(end.time.mono_us) + STOP_ALLOWANCE_US;
-    return frames.some(({ line, at }) => line.time.boot === end.time.boot && at > latest);
-  };
+  ].sort((a, b) => a.line.index - b.line.index);
   const judge = (code, ends) => {
-    const first = ends.find(isRecordedAfter);
-    if (first) evidence.findAtEntry(code, first.index);
+    const firstBefore = ({ line }) => ends.find((end) => end.time.boot === line.time.boot && end.index < line.index);
+    const isLate = (frame) => firstBefore(frame) !== undefined && frame.at > BigInt(firstBefore(frame).time.mono_us) + STOP_ALLOWANCE_US;
+    const late = frames.find(isLate);
+    if (late) evidence.findAtEntry(code, firstBefore(late).index);
   };
   if (open.body.interlock.approval === null) judge('RECORDED_UNDER_HAZARD', hazards.filter(({ body }) => body.state === 'set'));
   judge('RECORDED_RESTRICTED', restrictions.filter(isRestriction(false)));
@@ -146,7 +144,7 @@ export function judgeOfficers(archive) {
   // Begun at the same moment, the later is the one of the device that comes later in the archive.
   const isEarlier = (a, b) => a.from < b.from || (a.from === b.from && a.place < b.place);
   for (const later of assigned) {
-    const isOverlapped = assigned.some((earlier) => earlier.place !== later.place && earlier.officer === later.officer
+    const isOverlapped = assigned.some((earlier) => earlier.evidence.device !== later.evidence.device && earlier.officer === later.officer
       && isEarlier(earlier, later) && later.from < earlier.to);
     if (isOverlapped) later.evidence.findAtEntry('OFFICER_TWO_DEVICES', later.open.index);
   }

@@ -45,7 +45,7 @@ export function judgeContent(bytes, line, evidence) {
 /** Particulars of an `open`, or null when they cannot be had. */
 export function readParticulars(line, evidence) {
   const ref = line.body.particulars;
-  if (evidence.asked.identity === null || ref === null || ref.form !== 'age' || ref.size > LARGEST_TO_OPEN) return null;
+  if (evidence.asked.identity === null || ref === null || evidence.repeated.has(line.index) || ref.form !== 'age' || ref.size > LARGEST_TO_OPEN) return null;
   const bytes = evidence.objects.readAs(ref);
   const content = bytes && open(bytes, evidence.asked.identity);
   const value = content ? parseStrict(content) : undefined;

@@ -1,7 +1,7 @@
 // As much of DER as certificates and revocation lists need.
 
 export const TAG = {
-  integer: 0x02, bitString: 0x03, oid: 0x06, utf8: 0x0c, printable: 0x13, ia5: 0x16, utcTime: 0x17, generalizedTime: 0x18, sequence: 0x30, set: 0x31,
+  boolean: 0x01, integer: 0x02, bitString: 0x03, octetString: 0x04, oid: 0x06, utf8: 0x0c, utcTime: 0x17, generalizedTime: 0x18, sequence: 0x30, set: 0x31,
 };
 
 export class DerFault extends Error {}
@@ -86,17 +86,22 @@ export function time({ tag, value }) {
   const date = new Date(0);
   date.setUTCFullYear(isLong ? year : year + (year < 50 ? 2000 : 1900), month - 1, day);
   date.setUTCHours(hour, minute, second);
+  // A date that does not exist rolls over to another, and is then written otherwise.
+  const digits = match.slice(1).join('');
+  if (isLong && year === 0) throw new DerFault('no such time');
+  if (!date.toISOString().replace(/[-T:.]/g, '').startsWith(digits, isLong ? 0 : 2)) throw new DerFault('no such time');
   return date.getTime() * 1000;
+}
+
+/** Bytes of an integer, of which there is one spelling. */
+export function integer({ value }) {
+  const isPadded = value.length > 1 && ((value[0] === 0 && value[1] < 0x80) || (value[0] === 0xff && value[1] >= 0x80));
+  if (value.length === 0 || isPadded) throw new DerFault('integer not minimal');
+  return value;
 }
 
 /** Bytes of a bit string without unused bits. */
 export function bits({ value }) {
   if (value.length < 1 || value[0] !== 0) throw new DerFault('unused bits');
   return value.subarray(1);
-}
-
-export function string({ tag, value }) {
-  if (tag === TAG.utf8) return value.toString('utf8');
-  if (tag === TAG.printable || tag === TAG.ia5) return value.toString('latin1');
-  return null;
 }

@@ -1,6 +1,6 @@
 // The tables of entry types: what stands in a line, and in the body of each type.
 import {
-  ActionKind, Count, Digest, Flag, FormatVersion, Key, Micros, DocumentRef, Name, SealedRef, Recipient, RecordingId, RestrictedContent, Signed, Stage, StopReason, Text, Word,
+  ActionKind, Base64url, Count, Digest, Flag, FormatVersion, Key, Micros, DocumentRef, Name, SealedRef, Recipient, RecordingId, RestrictedContent, Signed, Stage, StopReason, Text, Word,
   dictionary, list, nullable, oneOf, pattern, shape, text,
 } from './shapes.mjs';
 import { isObject } from './json.mjs';
@@ -33,7 +33,7 @@ const EntryTime = shape({
 
 const BODIES = {
   boot: {
-    counter: Count, certificate: text(8192), epoch_key: Key, software: Text, hardware: dictionary(Word, Word), tail_cut_bytes: Count,
+    counter: Count, certificate: Base64url, epoch_key: Key, software: Text, hardware: dictionary(Word, Word), tail_cut_bytes: Count,
   },
   genesis: {
     format: oneOf('enforcement-recorder/1'),

@@ -26,7 +26,7 @@ function judgeLengths(evidence) {
   let signed = 0;
   let isTold = false;
   for (const line of evidence.lines) {
-    if (line.signer === null || line.type === 'epoch') continue;
+    if (line.signer === null || line.type === 'epoch') continue; // a key that names itself goes on: the signer stays
     if (line.signer !== signer) {
       signer = line.signer;
       signed = 0;

@@ -32,6 +32,9 @@ export class Evidence {
     this.receipts = new Map();
     this.released = new Set();
 
+    // Step 4: entries whose object was named before.
+    this.repeated = new Set();
+
     // Step 5: documents in force before each line, by the index of the line.
     this.inForce = new Map();
 

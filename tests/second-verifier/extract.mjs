@@ -53,9 +53,10 @@ class Span {
   take(line, raw) {
     if (this.isBegun) {
       if (this.isEnded || line.index !== this.previous.index + 1) this.isIncomplete = true;
-    } else if (line.type === 'epoch' && line.body.reason === 'recording_begin') {
+    } else if (line.type !== 'boot' && line.type !== 'adopted') {
       this.isBegun = true;
       this.judgePreamble();
+      if (line.type !== 'epoch' || line.body.reason !== 'recording_begin') this.isIncomplete = true;
     } else {
       this.preamble.push(line.type === 'adopted' ? `adopted ${line.body.document}` : line.type);
       return;
@@ -67,9 +68,8 @@ class Span {
 
   /** One boot, and of each kind of document one at most: the last of each. */
   judgePreamble() {
-    const isOther = this.preamble.some((what) => !['boot', 'adopted profile', 'adopted policy'].includes(what));
     const isTwice = new Set(this.preamble).size !== this.preamble.length;
-    if (isOther || isTwice || !this.preamble.includes('boot')) this.isIncomplete = true;
+    if (isTwice || !this.preamble.includes('boot')) this.isIncomplete = true;
   }
 
   follow(line) {
@@ -101,7 +101,7 @@ function judgeLine(evidence, span, line, raw, { index, path }) {
   // The key of a line before the span's second is not at hand, except that of a `boot`.
   let fault = null;
   if (line.type === 'boot') fault = judgeSignature(line, line.certificate.publicKey);
-  else if (span.isBegun) fault = judgeSignature(line, span.epochKey);
+  else if (span.epochKey !== null) fault = judgeSignature(line, span.epochKey);
   return fault ?? (nextKey(line) === null ? 'SIGNATURE_INVALID' : null);
 }
 

@@ -9,7 +9,8 @@ import { RootHistory } from './merkle.mjs';
 const NOTHING_BEFORE = '0'.repeat(64);
 
 function isInPlace(line, count, previous, device, agency) {
-  if (line.seq !== count || line.prev !== previous || line.device !== device) return false;
+  if (line.seq !== count || line.prev !== previous) return false;
+  if (count > 0 && line.device !== device) return false;
   if (count === 0 && line.type !== 'boot') return false;
   if ((line.type === 'genesis') !== (count === 1)) return false;
   return line.type !== 'genesis' || isGenesisOf(line, agency);
@@ -43,13 +44,13 @@ export function readLedger(evidence) {
   };
 
   for (const [count, raw] of lines.entries()) {
-    const { fault, device, line } = parseLine(raw);
-    if (count === 0 && device !== undefined) evidence.device = device;
+    const { fault, line } = parseLine(raw);
     const code = fault ?? judge(line, { count, previous, epochKey, evidence });
     if (code) {
       breakAt(code, count);
       break;
     }
+    if (count === 0) evidence.device = line.device;
     line.signer = line.type === 'boot' ? null : epochKey.toString('hex');
     epochKey = nextKey(line) ?? epochKey;
     previous = sha256Hex(raw);

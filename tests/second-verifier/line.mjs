@@ -5,18 +5,17 @@ import { Payload, bodyShape } from './entry-shapes.mjs';
 import { parseJws, thumbprint } from './jws.mjs';
 import { isIdentityOf, parseCertificate } from './x509.mjs';
 
-/** Form of a line: { fault, device? } or { line, device }. The device is told as soon as the line names one. */
+/** Form of a line: { fault } or { line }. */
 export function parseLine(bytes) {
   const parsed = parseJws(bytes, 'er-ledger+jws');
   if (parsed.fault) return { fault: parsed.fault };
   const { payload } = parsed;
   if (!Payload(payload)) return { fault: 'LINE_MALFORMED' };
-  const { device } = payload;
   const isBody = bodyShape(payload.type);
-  if (!isBody) return { fault: 'TYPE_UNKNOWN', device };
-  if (!isBody(payload.body)) return { fault: 'LINE_MALFORMED', device };
+  if (!isBody) return { fault: 'TYPE_UNKNOWN' };
+  if (!isBody(payload.body)) return { fault: 'LINE_MALFORMED' };
   const { kid, signed, signature } = parsed;
-  return { device, line: { ...payload, index: payload.seq, kid, signed, signature } };
+  return { line: { ...payload, index: payload.seq, kid, signed, signature } };
 }
 
 export const isGenesisOf = (line, agency) => line.body.agency === agency && line.body.device === line.device;

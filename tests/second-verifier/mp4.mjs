@@ -48,6 +48,7 @@ function tracks(moov) {
     const id = tkhd.readUInt32BE(tkhd[0] === 1 ? 20 : 12);
     const timescale = mdhd.readUInt32BE(mdhd[0] === 1 ? 20 : 12);
     if (timescale === 0) throw new BoxFault('no timescale');
+    if (found.has(id)) throw new BoxFault('a number twice');
     const handler = need(one(mdia, 'hdlr'), 12).toString('latin1', 8, 12);
     found.set(id, { handler, timescale });
   }

@@ -33,7 +33,7 @@ export function parseNote(bytes) {
   if (rootBytes === null || rootBytes.length !== 32 || signatureLines.length > MOST_SIGNATURES) return null;
   const signatures = signatureLines.map(parseSignatureLine);
   if (signatures.includes(null)) return null;
-  // A size beyond exact numbers is larger than any ledger, however it is rounded.
+  if (!Number.isSafeInteger(Number(size))) return null;
   return { origin, size: Number(size), root: rootBytes, text: Buffer.from(`${origin}\n${size}\n${root}\n`), signatures };
 }
 
@@ -41,7 +41,8 @@ const keyId = (name, algorithm, key) => sha256(Buffer.from(name), Buffer.from([0
 
 export function isSignedByLedger(note, key) {
   const id = keyId(note.origin, LEDGER_ALGORITHM, key);
-  return note.signatures.some((line) => line.name === note.origin && line.keyId.equals(id) && verifySignature(key, note.text, line.signature));
+  const own = note.signatures.filter((line) => line.name === note.origin && line.keyId.equals(id));
+  return own.length > 0 && own.every((line) => verifySignature(key, note.text, line.signature));
 }
 
 function cosignatureTime(note, key, signature) {

@@ -22,8 +22,12 @@ function isMissing(evidence, ref) {
 /** Recordings of which every segment, photo and piece of telemetry is missing. */
 function removedRecordings(evidence) {
   const isWhollyMissing = new Map();
+  const named = new Set();
   for (const line of evidence.lines) {
-    if (!OF_RECORDING.has(line.type)) continue;
+    const ref = refOf(line);
+    const isRepeated = ref === null || named.has(nameOf(ref));
+    if (!isRepeated && isAskedFor(evidence, line)) named.add(nameOf(ref));
+    if (isRepeated || !OF_RECORDING.has(line.type)) continue;
     const id = line.body.recording;
     isWhollyMissing.set(id, (isWhollyMissing.get(id) ?? true) && isMissing(evidence, line.body.object));
   }
@@ -78,6 +82,7 @@ export function judgeObjects(evidence) {
     const name = nameOf(ref);
     if (named.has(name)) {
       if (ref.form === 'age') evidence.findAtEntry('OBJECT_REPEATED', line.index);
+      evidence.repeated.add(line.index);
       continue;
     }
     named.add(name);
@@ -89,7 +94,7 @@ const isBeingWritten = (name) => name.startsWith('.') || name.endsWith('.open') 
 
 export function judgeUnlisted(evidence) {
   if (evidence.broken) return;
-  const listed = new Set(evidence.lines.map(refOf).filter((ref) => ref !== null).map(nameOf));
+  const listed = new Set(evidence.lines.filter((line) => isAskedFor(evidence, line)).map(refOf).filter((ref) => ref !== null).map(nameOf));
   for (const name of evidence.objects.names()) {
     if (!isBeingWritten(name) && !listed.has(name)) evidence.find('OBJECT_UNLISTED', `file ${name}`);
   }

@@ -26,6 +26,7 @@ export const Word = pattern(/^[a-z0-9_-]{1,64}$/);
 export const RecordingId = pattern(/^[0-9a-f]{16}$/);
 export const Text = text(500);
 export const Key = pattern(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/);
+export const Base64url = (value) => text(8192)(value) && /^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$/.test(value);
 export const Recipient = pattern(/^age1[a-z0-9]{58}$/);
 export const Count = integer(0, LARGEST);
 export const Micros = Count;

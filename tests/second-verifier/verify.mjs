@@ -2,10 +2,11 @@
 // Command line of the second verifier.
 import { readFileSync } from 'node:fs';
 import { ask } from './asking.mjs';
+import { listen } from './listen.mjs';
 import { runVectors } from './vectors.mjs';
 
 const USAGE = 'usage: verify.mjs PATH --trust FILE [--identity AGE-SECRET-KEY-...] [--note FILE]... [--accept-simulated]'
-  + ' | verify.mjs --vectors DIR [NAME...]';
+  + ' | verify.mjs --vectors DIR [NAME...] | verify.mjs --listen';
 
 class Misuse extends Error {}
 
@@ -52,4 +53,5 @@ function main(args) {
   }
 }
 
-process.exitCode = main(process.argv.slice(2));
+if (process.argv[2] === '--listen') await listen(process.stdin, (text) => process.stdout.write(`${text}\n`));
+else process.exitCode = main(process.argv.slice(2));

@@ -6,12 +6,12 @@ import { openDocument } from './jws.mjs';
 import { isSignedByLedger, judgeCosignatures, parseNote } from './note.mjs';
 
 /** The first fault of a note over a ledger of `size` lines: { code }; or { time, size }, time being null without a trusted cosignature. */
-function judgeNote(evidence, note, size, withLedgerSignature) {
+function judgeNote(evidence, note, size, withLedgerSignature, isBroken = evidence.broken) {
   if (note === null || note.origin !== evidence.origin) return { code: 'CHECKPOINT_INVALID' };
   const cosignatures = judgeCosignatures(note, evidence.trust.witnesses);
   if (cosignatures.false) return { code: 'CHECKPOINT_INVALID' };
   // Over a broken ledger a larger note cannot be compared: neither a fault nor a witness.
-  if (note.size > size) return evidence.broken ? { time: null } : { code: 'LEDGER_CUT' };
+  if (note.size > size) return isBroken ? { time: null } : { code: 'LEDGER_CUT' };
   if (!note.root.equals(evidence.rootAt(note.size))) return { code: 'HISTORY_FORKED' };
   if (withLedgerSignature) {
     const key = evidence.keyAfter(note.size);
@@ -23,7 +23,7 @@ function judgeNote(evidence, note, size, withLedgerSignature) {
 /** Enters what a note was found to be. */
 function enter(evidence, { code, time, size }, where) {
   if (code) evidence.find(code, where);
-  else if (time !== null) evidence.witnessedNotes.push({ size, time });
+  else if (time !== null && size > 0) evidence.witnessedNotes.push({ size, time });
 }
 
 /** In an archive a note given belongs to the device whose origin it names. */
@@ -43,7 +43,7 @@ export function judgeNotes(evidence) {
 /** `witnessed` entries: each stands after the lines that its note speaks of. */
 export function judgeWitnessedEntries(evidence) {
   for (const line of evidence.lines.filter(({ type }) => type === 'witnessed')) {
-    const judgement = judgeNote(evidence, parseNote(Buffer.from(line.body.note)), line.index, false);
+    const judgement = judgeNote(evidence, parseNote(Buffer.from(line.body.note)), line.index, false, false);
     if (judgement.code) evidence.find(judgement.code, `entry ${line.index}`);
     else if (judgement.time !== null) {
       evidence.witnessTimes.set(line.index, judgement.time);

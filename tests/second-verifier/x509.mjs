@@ -1,5 +1,7 @@
 // Certificates and revocation lists: taken apart, and signed by the agency's root.
-import { DerFault, DerReader, TAG, bits, oid, string, time } from './der.mjs';
+import { isDeepStrictEqual } from 'node:util';
+import { fromBase64, utf8 } from './bytes.mjs';
+import { DerFault, DerReader, TAG, bits, integer, oid, time } from './der.mjs';
 import { isValidKey, verifySignature } from './ed25519.mjs';
 
 const ED25519 = '1.3.101.112';
@@ -14,18 +16,29 @@ function algorithm(reader) {
   return sequence.done ? id : `${id} with parameters`;
 }
 
+/** [type, text] of a name whose sets have one attribute each, a UTF8String; null for any other. */
 function attributes(nameBytes) {
   const found = [];
   const name = new DerReader(nameBytes).enter(TAG.sequence);
   while (!name.done) {
     const set = name.enter(TAG.set);
-    while (!set.done) {
-      const pair = set.enter(TAG.sequence);
-      found.push({ type: oid(pair.next(TAG.oid).value), value: string(pair.next()) });
-      pair.end();
-    }
+    const pair = set.enter(TAG.sequence);
+    const type = oid(pair.next(TAG.oid).value);
+    const value = pair.next();
+    pair.end();
+    if (!set.done || value.tag !== TAG.utf8) return null;
+    found.push([type, utf8(value.value)]);
   }
   return found;
+}
+
+/** The number behind the tag [0] of a certificate: 0 for 1, and so on; 1 where there is none. */
+function version(tbs) {
+  if (tbs.peek() !== 0xa0) return 1;
+  const inner = tbs.enter(0xa0);
+  const value = integer(inner.next(TAG.integer));
+  inner.end();
+  return value.length === 1 ? value[0] + 1 : null;
 }
 
 /** What is signed and by what, common to certificates and lists. */
@@ -43,11 +56,25 @@ function signedWhole(der) {
 const hasSignature = (whole, innerAlgorithm, key) => whole.signatureAlgorithm === ED25519 && innerAlgorithm === ED25519
   && verifySignature(key, whole.tbs.whole, whole.signature);
 
+/** They are not judged; that they are some is. */
+function takeExtensions(outer) {
+  const extensions = outer.enter(TAG.sequence);
+  outer.end();
+  if (extensions.done) throw new DerFault('no extension');
+  while (!extensions.done) {
+    const extension = extensions.enter(TAG.sequence);
+    oid(extension.next(TAG.oid).value);
+    if (extension.peek() === TAG.boolean && extension.next().value[0] !== 0xff) throw new DerFault('not a boolean, or one by default');
+    extension.next(TAG.octetString);
+    extension.end();
+  }
+}
+
 function takeCertificate(der) {
   const whole = signedWhole(der);
   const tbs = new DerReader(whole.tbs.value);
-  if (tbs.peek() === 0xa0) tbs.next();
-  const serial = tbs.next(TAG.integer).value.toString('hex');
+  const found = version(tbs);
+  const serial = integer(tbs.next(TAG.integer));
   const innerAlgorithm = algorithm(tbs);
   const issuer = tbs.next(TAG.sequence).whole;
   const validity = tbs.enter(TAG.sequence);
@@ -59,8 +86,13 @@ function takeCertificate(der) {
   const keyAlgorithm = algorithm(keyInfo);
   const keyBytes = bits(keyInfo.next(TAG.bitString));
   keyInfo.end();
+  for (const uniqueId of [0x81, 0x82]) if (tbs.peek() === uniqueId) tbs.next();
+  if (tbs.peek() === 0xa3) takeExtensions(tbs.enter(0xa3));
+  tbs.end();
   return {
-    serial,
+    version: found,
+    serial: serial.toString('hex'),
+    hasPositiveSerial: serial[0] < 0x80 && serial.some((byte) => byte !== 0),
     issuer,
     subject,
     notBefore,
@@ -74,7 +106,8 @@ function takeCertificate(der) {
 function takeRevocationList(der) {
   const whole = signedWhole(der);
   const tbs = new DerReader(whole.tbs.value);
-  if (tbs.peek() === TAG.integer) tbs.next();
+  // Version 2 is written as 1, version 1 not at all.
+  if (tbs.peek() === TAG.integer && !integer(tbs.next()).equals(Buffer.from([1]))) throw new DerFault('version');
   const innerAlgorithm = algorithm(tbs);
   const issuer = tbs.next(TAG.sequence).whole;
   time(tbs.next());
@@ -84,7 +117,7 @@ function takeRevocationList(der) {
     const entries = tbs.enter(TAG.sequence);
     while (!entries.done) {
       const entry = entries.enter(TAG.sequence);
-      const serial = entry.next(TAG.integer).value.toString('hex');
+      const serial = integer(entry.next(TAG.integer)).toString('hex');
       const date = time(entry.next());
       // Should a serial stand there twice, the earlier date is the safer one.
       revoked.set(serial, Math.min(date, revoked.get(serial) ?? Infinity));
@@ -105,18 +138,19 @@ const nullOnFault = (take) => (der) => {
 export const parseCertificate = nullOnFault(takeCertificate);
 export const parseRevocationList = nullOnFault(takeRevocationList);
 
-/** DER of a text that holds exactly one PEM block of this label, or null. */
+/** DER of a text that holds exactly one PEM block of this label, or null. White space is that of ASCII. */
 export function fromPem(pem, label) {
-  const match = new RegExp(`^\\s*-----BEGIN ${label}-----\\s([A-Za-z0-9+/=\\s]+)-----END ${label}-----\\s*$`).exec(pem);
-  return match ? Buffer.from(match[1].replace(/\s/g, ''), 'base64') : null;
+  const space = '[ \\t\\n\\v\\f\\r]';
+  const match = new RegExp(`^${space}*-----BEGIN ${label}-----${space}([A-Za-z0-9+/= \\t\\n\\v\\f\\r]+)-----END ${label}-----${space}*$`).exec(pem);
+  return match ? fromBase64(match[1].replace(/[ \t\n\v\f\r]/g, '')) : null;
 }
 
 /** Whether it certifies this device's identity key, under this root. Validity in time is another question. */
 export function isIdentityOf(certificate, root, agency, device) {
-  const named = (type) => certificate.attributes.filter((attribute) => attribute.type === type).map((attribute) => attribute.value);
-  const only = (type, value) => named(type).length === 1 && named(type)[0] === value;
+  const subject = [[ORGANISATION, agency], [UNIT, 'identity'], [COMMON_NAME, device]];
   return certificate.publicKey !== null
+    && certificate.version === 3 && certificate.hasPositiveSerial
     && certificate.issuer.equals(root.subject)
-    && only(ORGANISATION, agency) && only(UNIT, 'identity') && only(COMMON_NAME, device)
+    && isDeepStrictEqual(certificate.attributes, subject)
     && certificate.isSignedBy(root.publicKey);
 }

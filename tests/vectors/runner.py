@@ -31,14 +31,15 @@ def names() -> list[str]:
     return sorted(path.stem for path in HERE.glob("*.json"))
 
 
+def files_of(vector: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Its files, those of its base among them."""
+    base = {} if vector["base"] is None else load(vector["base"])["files"]
+    return {path: one for path, one in base.items() if not _is_removed(path, vector["removed"])} | vector["files"]
+
+
 def lay_out(vector: dict[str, Any], folder: Path, repeated: int | None = REPEATED) -> None:
     """Makes the vector's files in an empty folder. ``repeated``: lines of a long ledger; None: as many as it says."""
-    files: dict[str, dict[str, Any]] = {}
-    if vector["base"] is not None:
-        files |= load(vector["base"])["files"]
-    removed = vector["removed"]
-    files = {path: one for path, one in files.items() if not _is_removed(path, removed)} | vector["files"]
-    for path, one in files.items():
+    for path, one in files_of(vector).items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if "link" in one:
@@ -59,16 +60,21 @@ def run(vector: dict[str, Any], folder: Path, repeated: int | None = REPEATED) -
     """What the product finds, in the form of ``expected``."""
     lay_out(vector, folder, repeated)
     options = vector["options"]
-    identity = options["identity"]
+    notes = tuple(note.encode() for note in options["notes"])
+    return ask(folder, vector["path"], options["identity"], notes, options["accept_simulated"])
+
+
+def ask(folder: Path, path: str, identity: str | None, notes: tuple[bytes, ...], simulated: bool) -> dict[str, Any]:
+    """Asks the product about what lies in a folder beside its ``trust.json``."""
     try:
         question = Question(
             TrustBundle.from_json((folder / "trust.json").read_bytes()),
             ConductJudge,
             identity=pyrage.x25519.Identity.from_str(identity) if identity else None,
-            notes=tuple(note.encode() for note in options["notes"]),
-            accept_simulated=options["accept_simulated"],
+            notes=notes,
+            accept_simulated=simulated,
         )
-        report = verify(folder / vector["path"], question)
+        report = verify(folder / path, question)
     except (TrustError, UsageError):
         return {"error": True}
     found = sorted((finding.code, finding.device, finding.where) for finding in report.findings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -9,7 +10,7 @@ from agent.errors import FormatError, OutOfPlaceError, ProofError, TrustError
 from agent.evidence import jws
 from agent.evidence.checkpoint import MAX_NOTE_BYTES, Checkpoint, open_note, origin_of
 from agent.evidence.encoding import load_object, sha256_hex
-from agent.evidence.entries import Adopted, Boot, Close, Entry, Epoch, Open, load_entry
+from agent.evidence.entries import Adopted, Boot, Close, Entry, Epoch, Genesis, Open, load_entry
 from agent.evidence.extract import EXTRACT_FILE, LINES_FILE, MAX_ROW_BYTES, PROOFS_FILE, Extract, Proof, read_proof
 from agent.evidence.folder import open_regular, read_regular
 from agent.evidence.jws import MAX_JWS_BYTES
@@ -31,7 +32,8 @@ class Span:
         self.last: int | None = None
         """Index of the last line of the span; None in the preamble."""
         self.fault = ""
-        self._boot = self._opened = self._closed = self._over = False
+        self._preamble: Counter[str] = Counter()
+        self._opened = self._closed = self._over = False
 
     def begins(self, entry: Entry) -> bool:
         """Whether the span begins with this line."""
@@ -40,12 +42,13 @@ class Span:
     def take(self, entry: Entry) -> None:
         """One line that holds."""
         if self.last is None and not self.begins(entry):
-            self._boot |= isinstance(entry.body, Boot)
+            self._preamble[entry.body.document if isinstance(entry.body, Adopted) else "boot"] += 1
             return
         if self.last is None:
             starts = isinstance(entry.body, Epoch) and entry.body.reason == "recording_begin"
             self._note(not starts, "the span must begin with an epoch of its recording")
-            self._note(not self._boot, "the boot before the span is missing")
+            self._note(self._preamble["boot"] != 1, "the boot before the span is missing, or not the only one")
+            self._note(max(self._preamble.values(), default=0) > 1, "more than the documents in force")
         else:
             self._note(entry.seq != self.last + 1, f"the span has a hole before entry {entry.seq}")
         self._note(self._over, "the span goes on after its end")
@@ -55,18 +58,17 @@ class Span:
     def end(self) -> str:
         """Why the extract is not whole; empty when it is."""
         self._note(not self._opened, "the recording is not opened in it")
-        at_end = self.last == self._extract.size - 1
+        at_end = self.last is not None and self.last == self._extract.size - 1
         self._note(not self._over and not at_end, "the span ends before its recording")
         return self.fault
 
     def _follow(self, entry: Entry) -> None:
-        if self._closed:
-            self._over = isinstance(entry.body, Boot | Epoch)
-            self._note(not self._over, "the span goes on after its end")
-        recording = getattr(entry.body, "recording", self._extract.recording)
-        self._note(recording != self._extract.recording, f"entry {entry.seq} is of another recording")
-        self._opened |= isinstance(entry.body, Open)
-        self._closed |= isinstance(entry.body, Close)
+        self._over |= self._closed and isinstance(entry.body, Boot | Epoch)
+        if isinstance(entry.body, Open | Close):
+            own = entry.body.recording == self._extract.recording
+            self._note(isinstance(entry.body, Open) and not own, f"entry {entry.seq} opens another recording")
+            self._opened |= own and isinstance(entry.body, Open)
+            self._closed |= own and isinstance(entry.body, Close)
 
     def _note(self, wrong: bool, fault: str) -> None:
         if wrong:
@@ -103,6 +105,13 @@ class ExtractChain:
             raise OutOfPlaceError(f"entry {entry.seq} belongs to device {entry.device}")
         if self._head is not None and entry.seq == self._index + 1 and entry.prev != self._head:
             raise OutOfPlaceError(f"entry {entry.seq} does not follow the line before it")
+        if entry.seq == 0 and not isinstance(entry.body, Boot):
+            raise OutOfPlaceError("the ledger must begin with a boot line")
+        if isinstance(entry.body, Genesis) and (entry.body.device, entry.body.agency) != (
+            entry.device,
+            self._extract.agency,
+        ):
+            raise OutOfPlaceError(f"genesis is of {entry.body.device} of {entry.body.agency}")
 
     def _check_proof(self, line: bytes, proof: Proof) -> None:
         try:
@@ -120,8 +129,9 @@ class ExtractChain:
 
     def _take(self, line: bytes, entry: Entry, identity: Identity | None) -> None:
         in_span = self._keys is not None or self.span.begins(entry)
+        keys = (self._keys or KeyState()).after(entry.body)  # also in the preamble: a next key must be one
         if in_span:
-            self._keys = (self._keys or KeyState()).after(entry.body)
+            self._keys = keys
         self.span.take(entry)
         self._head = sha256_hex(line) if in_span else None
         self._index, self._identity = entry.seq, identity
@@ -186,10 +196,11 @@ def _rows(case: Case, size: int) -> Iterator[tuple[bytes, Proof]]:
         while row := proofs.readline(MAX_ROW_BYTES + 2):
             proof = read_proof(row)
             line = lines.readline(MAX_JWS_BYTES + 2)
-            if not last < proof.index < size or not line.endswith(b"\n"):
+            torn = not line.endswith(b"\n") and len(line) <= MAX_JWS_BYTES
+            if not last < proof.index < size or torn:
                 raise FormatError(f"lines and proofs do not fit each other at {proof.index}")
             last = proof.index
             case.progress(len(line))
-            yield line[:-1], proof
+            yield line.removesuffix(b"\n"), proof
         if lines.read(1):
             raise FormatError("a line without a proof")

@@ -54,9 +54,10 @@ def read_lines(case: Case, take: Callable[[Entry], None]) -> ChainState | None:
         case.find("LEDGER_UNREADABLE", "ledger", "not a file that can be read")
         return None
     chain = ChainState(case.trust)
-    unreported = 0
+    unreported, empty = 0, True
     with file:
         for line, whole in split_lines(file):
+            empty = False
             if not whole and len(line) <= MAX_JWS_BYTES:
                 case.find("TORN_TAIL", f"entry {chain.size}", f"{len(line)} bytes")
                 break
@@ -69,7 +70,7 @@ def read_lines(case: Case, take: Callable[[Entry], None]) -> ChainState | None:
                 case.progress(unreported)
                 unreported = 0
     case.progress(unreported)
-    if chain.size == 0 and not case.report.counts:
+    if empty:
         case.find("LEDGER_UNREADABLE", "ledger", "empty")
         return None
     return chain
@@ -96,6 +97,7 @@ class Epochs:
         self._case = case
         self._after_close = self._begun = False
         self._noticed: str | None = None
+        self._key = ""
         self._signed = 0
         self._overrun = False
 
@@ -109,9 +111,9 @@ class Epochs:
         if isinstance(body, Notice):
             if body.recording != self._noticed and not self._begun:
                 self._overdue(entry, "a recording begins")
-            self._noticed, self._begun = body.recording, self._begun and body.recording == self._noticed
+            self._noticed, self._begun = body.recording, False
         self._after_close = isinstance(body, Close)
-        self._count(entry, replaces)
+        self._count(entry)
         if isinstance(body, Epoch) and body.reason == "recording_begin":
             self._begun = True
         elif isinstance(body, Boot):
@@ -120,9 +122,13 @@ class Epochs:
     def end(self) -> None:
         """Nothing is left to be said."""
 
-    def _count(self, entry: Entry, replaces: bool) -> None:
-        if replaces:
-            self._signed, self._overrun = 0, False
+    def _replace(self, key: str) -> None:
+        if key != self._key:  # a key that names itself goes on
+            self._key, self._signed, self._overrun = key, 0, False
+
+    def _count(self, entry: Entry) -> None:
+        if isinstance(entry.body, Boot | Epoch):
+            self._replace(entry.body.epoch_key if isinstance(entry.body, Boot) else entry.body.key)
             return
         self._signed += 1
         policy = self._case.policy

@@ -86,8 +86,9 @@ class Objects:
         case.facts.bytes_checked += named.ref.size
         for code, detail in checked.faults:
             case.find(code, f"object {named.ref.digest}", f"entry {named.seq}{': ' if detail else ''}{detail}")
-        if checked.particulars is not None and named.entry is not None and named.recording is not None:
-            case.book.tell_recording(named.recording)
+        if checked.particulars is None or named.entry is None or named.recording is None:
+            return
+        if case.book.tell_recording(named.recording, named.seq):
             self._conduct.particulars(named.entry, checked.particulars, case.book.is_interrupted(named.recording))
 
     def _find_unlisted(self) -> None:
@@ -99,7 +100,7 @@ class Objects:
             if found is None or not case.book.is_named(*found):
                 case.book.unlist(file.name)
         for name in case.book.unlisted():
-            case.find("OBJECT_UNLISTED", f"file {name.decode('utf-8', 'backslashreplace')[:300]}")
+            case.find("OBJECT_UNLISTED", f"file {name.decode('utf-8', 'replace')}")
 
 
 def _is_there(folder: EvidenceFolder, ref: ObjectRef) -> bool:
@@ -143,11 +144,12 @@ def check(folder: EvidenceFolder, named: Named, identity: pyrage.x25519.Identity
         return Checked(named, (("OBJECT_ALTERED", ""),))
     if named.ref.form != "age":
         return Checked(named, ())
-    faults = list(_seal_faults(start, named.recipients))
+    stanzas = _stanzas(start)
+    faults = list(_seal_faults(stanzas, named.recipients))
     if identity is None or named.entry is None or getattr(named.entry.body, "recovered", False):
         return Checked(named, tuple(faults))
     try:
-        content = _open(folder, named, identity)
+        content = _open(folder, named, identity, stanzas is not None)
         return Checked(named, tuple(faults), judge_content(content, named.entry))
     except pyrage.DecryptError as error:
         faults.append(("CONTENT_UNREADABLE", str(error)))
@@ -177,21 +179,27 @@ def _hash_matches(folder: EvidenceFolder, ref: ObjectRef, progress: Progress) ->
     return start if digest.hexdigest() == ref.digest else None
 
 
-def _seal_faults(start: bytes, recipients: int | None) -> Iterator[tuple[str, str]]:
+def _stanzas(start: bytes) -> list[bytes] | None:
     try:
-        found = stanza_types(start)
-    except FormatError as error:
-        yield "NOT_SEALED", str(error)
-        return
-    if any(kind != b"X25519" for kind in found):
+        return stanza_types(start)
+    except FormatError:
+        return None
+
+
+def _seal_faults(found: list[bytes] | None, recipients: int | None) -> Iterator[tuple[str, str]]:
+    if found is None:
+        yield "NOT_SEALED", "no age file, or a malformed header"
+    elif any(kind != b"X25519" for kind in found):
         yield "NOT_SEALED", "with a stanza that is not X25519"
     elif recipients is not None and len(found) != recipients:
         yield "NOT_SEALED", f"for {len(found)} recipients, {recipients} are named"
 
 
-def _open(folder: EvidenceFolder, named: Named, identity: pyrage.x25519.Identity) -> bytes:
+def _open(folder: EvidenceFolder, named: Named, identity: pyrage.x25519.Identity, headed: bool) -> bytes:
     if named.kind != "segment" and named.ref.size > MAX_OPENED_BYTES:
         raise FormatError(f"too large for {named.kind}")
+    if not headed:  # the library would take text and longer headers too
+        raise pyrage.DecryptError("no age file, or a malformed header")
     file = open_object(folder, named.ref)
     with file if file is not None else open(os.devnull, "rb") as readable:  # noqa: PTH123 gone meanwhile: does not open
         opened: bytes = pyrage.decrypt(readable.read(), [identity])

@@ -76,7 +76,6 @@ class Boots:
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._revoked = revoked(case)
 
     def see(self, entry: Entry) -> None:
         """One entry."""
@@ -98,14 +97,14 @@ class Boots:
 
     def judge_certificates(self) -> None:
         """Each boot's certificate at the time of the boot, which is a witness's where there is one."""
+        listed = revoked(self._case)
         for boot in self._case.book.boots():
-            self._judge(boot)
+            self._judge(boot, listed.get(boot.serial))
 
-    def _judge(self, boot: BootTime) -> None:
+    def _judge(self, boot: BootTime, revoked_us: int | None) -> None:
         time_us = boot.utc_us if boot.witnessed_us is None else boot.witnessed_us
         if not all(boot.from_us <= one <= boot.until_us for one in (boot.utc_us, time_us)):
             self._case.find("CERTIFICATE_EXPIRED", f"entry {boot.seq}")
-        revoked_us = self._revoked.get(boot.serial)
         if revoked_us is not None and (boot.witnessed_us is None or boot.witnessed_us >= revoked_us):
             self._case.find("CERTIFICATE_REVOKED", f"entry {boot.seq}")
 

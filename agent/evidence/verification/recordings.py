@@ -96,6 +96,7 @@ class Recordings:
 
     def _abandon(self, live: Live) -> None:
         self._case.find("RECORDING_UNFINISHED", live.place)
+        self._case.book.interrupt(live.body.recording)
         self._case.draw("recording", live.open, "unfinished", live.body.recording)
         self._live = None
 
@@ -117,14 +118,12 @@ class Recordings:
 
     def _on_open(self, entry: Entry, body: Open) -> None:
         case = self._case
-        if not case.book.open_recording(body.recording):
+        if not case.book.open_recording(body.recording, entry.seq):
             case.find("RECORDING_REPEATED", at(entry), body.recording)
             return
         if self._live:
             self._abandon(self._live)
-        notice = case.book.notice_of(body.recording)
-        if notice is not None and notice.time.boot != entry.time.boot:
-            notice = None
+        notice = case.book.notice_of(body.recording, entry.time.boot)
         case.facts.recordings += 1
         self._live = Live(entry, body, notice, case.profile, case.policy)
         self._conduct.opened(self._live)
@@ -145,6 +144,7 @@ class Recordings:
             case Gap(recording=recording, cause=cause):
                 live.gaps, live.gap_since = live.gaps + 1, True
                 self._case.find("GAP", at(entry), cause)
+                self._case.book.interrupt(recording)
                 self._case.draw("gap", entry, cause, recording)
             case Close() as body:
                 self._on_close(live, entry, body)
@@ -153,13 +153,13 @@ class Recordings:
 
     def _check_order(self, live: Live, entry: Entry, segment: Segment) -> None:
         """One finding at most; a recovered segment's times are unknown and leave the end where it was."""
-        code = None
+        code, paused = None, self._paused(live, entry, segment)
         if segment.index != live.segments or (not segment.recovered and segment.start_us < live.end_us - JOINT_US):
             code = "SEGMENT_ORDER"
         elif not segment.recovered:
             if segment.start_us > live.end_us + JOINT_US and not live.gap_since:
                 code = "GAP_HIDDEN"
-            elif self._paused(live, entry, segment):
+            elif paused:
                 code = "PAUSE_HIDDEN"
         if not segment.recovered:
             live.end_us = segment.start_us + segment.duration_us
@@ -181,7 +181,6 @@ class Recordings:
             case.find("COUNT_MISMATCH", live.place, f"segments and frames: {here} here, {entered} entered")
         if _too_few_frames(live, close):
             case.find("GAP_HIDDEN", at(entry), f"{close.frames} frames in {close.duration_us / 1e6:.1f} s")
-        case.book.close_recording(close.recording, live.gaps > 0)
         case.draw("recording", live.open, f"{live.body.kind}, {close.reason}", close.recording, entry.time.utc_us)
         self._conduct.closed(live, entry)
         self._live = None

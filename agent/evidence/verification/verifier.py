@@ -6,6 +6,7 @@ evidence (objects named, recordings, the tree) lies in a temporary folder, so th
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -100,8 +101,8 @@ def _kinds(path: Path) -> Iterator[tuple[Path, Kind]]:
 
 def _judge(path: Path, kind: Kind, question: Question, book: Workbook, place: Path, progress: Progress) -> Report:
     tree = None if kind == "extract" else StoredTree(place / "tree")
-    name = path.resolve().name.encode("utf-8", "replace").decode()
-    case = Case(EvidenceFolder(path), kind, question, book, tree, progress, name[:64] or "device")
+    name = os.fsencode(path.resolve().name).decode("utf-8", "replace")
+    case = Case(EvidenceFolder(path), kind, question, book, tree, progress, name)
     book.begin()
     try:
         _take_steps(case)
@@ -121,7 +122,8 @@ def _take_steps(case: Case) -> None:
     witnesses = Witnesses(case, notes_of(case, files), clocks)
     objects = Objects(case, conduct)
     # Witnesses and documents come last: what a line brings counts for those after it.
-    judges: list[Judge] = [Counts(case), objects, boots, recordings, clocks, Epochs(case), witnesses, Documents(case)]
+    # Recordings end before objects are opened: particulars ask whether theirs came to its end.
+    judges: list[Judge] = [Counts(case), recordings, objects, boots, clocks, Epochs(case), witnesses, Documents(case)]
     last: list[Entry] = []
 
     def take(entry: Entry) -> None:
@@ -206,6 +208,6 @@ def _check_holders(book: Workbook, report: Report) -> None:
     for who, device, seq, begins, until in book.held():
         if who != officer:
             officer, ends = who, {}
-        if any(other != device and end >= begins for other, end in ends.items()):
+        if any(other != device and end > begins for other, end in ends.items()):
             report.add("OFFICER_TWO_DEVICES", device, f"entry {seq}", who)
         ends[device] = max(until, ends.get(device, 0))

@@ -64,7 +64,7 @@ def read_note(case: Case, place: str, data: bytes, ours: bool) -> Note:
         for name, key in case.trust.witness_keys():
             seconds = cosigned_at(note.signed, name, key)
             if seconds is not None:
-                note.cosigners[name] = seconds
+                note.cosigners[name] = min(seconds, note.cosigners.get(name, seconds))
     except FormatError as error:
         note.fault = str(error)
     return note
@@ -81,6 +81,11 @@ def notes_of(case: Case, files: tuple[Path, ...]) -> list[Note]:
     return found + [
         read_note(case, f"note {index}", data, ours=False) for index, data in enumerate(case.question.notes)
     ]
+
+
+def _reach(note: Note) -> tuple[int, int]:
+    """Of two notes the one over more lines says more; over as many, the earlier."""
+    return note.checkpoint.size, -(note.time or 0)
 
 
 class Witnesses:
@@ -120,11 +125,8 @@ class Witnesses:
             if fault is not None:
                 if fault[0]:
                     self._case.find(fault[0], note.place, fault[1])
-            elif note.time is not None and (
-                self.witnessed is None or note.checkpoint.size > self.witnessed.checkpoint.size
-            ):
-                self.witnessed = note
-            if fault is None and note.time is not None:
+            elif note.time is not None and note.checkpoint.size > 0:
+                self.witnessed = note if self.witnessed is None else max(self.witnessed, note, key=_reach)
                 self._case.book.witness(note.checkpoint.size, note.time * _SECOND)
         late = self.witnessed.late if self.witnessed else None
         if late is not None:
@@ -140,23 +142,33 @@ class Witnesses:
     def _fault_of(self, note: Note, lines: int) -> tuple[str, str] | None:
         """Code and detail, given so many lines; an empty code where nothing can be said; None for one that holds."""
         case = self._case
-        if note.fault or note.signed is None:
+        if note.signed is None:
             return "CHECKPOINT_INVALID", note.fault
         point = note.checkpoint
-        if point.origin != origin_of(case.trust.agency, case.device):
-            if case.kind == "archive" and not note.ours and note.place.startswith("note "):
-                return "", ""  # perhaps another device's: judged there, or at the end
-            return "CHECKPOINT_INVALID", f"of {point.origin[:100]}"
+        ours = point.origin == origin_of(case.trust.agency, case.device)
+        if not ours and case.kind == "archive" and note.place.startswith("note "):
+            return "", ""  # perhaps another device's: judged there, or at the end
+        if note.fault or not ours:
+            return "CHECKPOINT_INVALID", note.fault or f"of {point.origin[:100]}"
+        if case.kind == "extract":
+            return self._fault_beside(point)
         if point.size > lines:
             return ("", "") if case.broken else ("LEDGER_CUT", f"{lines} entries are here, {point.size} were")
         if case.tree is not None and root_at(case.tree, point.size) != point.root:
             return "HISTORY_FORKED", f"over {point.size} entries"
-        if note.ours and case.kind != "extract":
+        if note.ours:
             try:
                 check_ledger_signature(note.signed, note.epoch_key or b"")
             except SignatureError as error:
                 return "CHECKPOINT_INVALID", str(error)
         return None
+
+    def _fault_beside(self, point: Checkpoint) -> tuple[str, str] | None:
+        """Of an extract: its own note is the first, and only one over as many lines can be held against it."""
+        own = self._notes[0].checkpoint
+        if point.size != own.size:
+            return "", ""
+        return None if point.root == own.root else ("HISTORY_FORKED", f"over {point.size} entries")
 
     def _on_witnessed(self, entry: Entry, text: str) -> None:
         case = self._case

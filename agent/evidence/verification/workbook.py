@@ -25,8 +25,8 @@ CREATE TABLE released (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE receipt (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE witness (size INT, time_us INT);
 CREATE TABLE boot (seq INT PRIMARY KEY, utc_us INT, from_us INT, until_us INT, serial TEXT);
-CREATE TABLE notice (recording TEXT PRIMARY KEY, entry TEXT) WITHOUT ROWID;
-CREATE TABLE recording (id TEXT PRIMARY KEY, interrupted INT DEFAULT 1, told INT DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE notice (recording TEXT, boot TEXT, entry TEXT, PRIMARY KEY (recording, boot)) WITHOUT ROWID;
+CREATE TABLE recording (id TEXT PRIMARY KEY, seq INT, interrupted INT DEFAULT 0, told INT DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE matter (name TEXT PRIMARY KEY, recording TEXT) WITHOUT ROWID;
 CREATE TABLE unlisted (name BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (officer TEXT, device TEXT, seq INT, from_us INT, until_us INT);
@@ -200,34 +200,38 @@ class Workbook:
     # -- recordings ---------------------------------------------------------------------------------------------------
 
     def note_notice(self, recording: str, entry: Entry) -> None:
-        """The newest notice of a recording."""
-        self._db.execute("INSERT OR REPLACE INTO notice VALUES (?, ?)", (recording, dump_entry(entry)))
+        """The newest notice of a recording in its boot id."""
+        row = (recording, entry.time.boot, dump_entry(entry))
+        self._db.execute("INSERT OR REPLACE INTO notice VALUES (?, ?, ?)", row)
 
-    def notice_of(self, recording: str) -> Entry | None:
-        """The newest notice of a recording."""
-        found = self._db.execute("SELECT entry FROM notice WHERE recording = ?", (recording,)).fetchone()
+    def notice_of(self, recording: str, boot: str) -> Entry | None:
+        """The newest notice of a recording in this boot id."""
+        wanted = "SELECT entry FROM notice WHERE recording = ? AND boot = ?"
+        found = self._db.execute(wanted, (recording, boot)).fetchone()
         return load_entry(json.loads(found[0])) if found else None
 
-    def open_recording(self, recording: str) -> bool:
-        """Enters a recording as opened; whether it is the first time."""
-        return self._db.execute("INSERT OR IGNORE INTO recording (id) VALUES (?)", (recording,)).rowcount == 1
+    def open_recording(self, recording: str, seq: int) -> bool:
+        """Enters a recording as opened at this entry; whether it is the first time."""
+        added = self._db.execute("INSERT OR IGNORE INTO recording (id, seq) VALUES (?, ?)", (recording, seq))
+        return added.rowcount == 1
 
     def was_opened(self, recording: str) -> bool:
         """Whether a recording of this id was ever opened."""
         return self._db.execute("SELECT 1 FROM recording WHERE id = ?", (recording,)).fetchone() is not None
 
-    def close_recording(self, recording: str, interrupted: bool) -> None:
-        """A recording has ended; ``interrupted``: with a gap."""
-        self._db.execute("UPDATE recording SET interrupted = ? WHERE id = ?", (int(interrupted), recording))
+    def interrupt(self, recording: str) -> None:
+        """A recording has a gap or no end."""
+        self._db.execute("UPDATE recording SET interrupted = 1 WHERE id = ?", (recording,))
 
     def is_interrupted(self, recording: str) -> bool:
         """Whether a recording has a gap or no end."""
         found = self._db.execute("SELECT interrupted FROM recording WHERE id = ?", (recording,)).fetchone()
         return found is None or bool(found[0])
 
-    def tell_recording(self, recording: str) -> None:
-        """The particulars of a recording have been read."""
-        self._db.execute("UPDATE recording SET told = 1 WHERE id = ?", (recording,))
+    def tell_recording(self, recording: str, seq: int) -> bool:
+        """The particulars that the entry of this number names have been read; whether it opened the recording."""
+        told = self._db.execute("UPDATE recording SET told = 1 WHERE id = ? AND seq = ?", (recording, seq))
+        return told.rowcount == 1
 
     def has_untold(self) -> bool:
         """Whether the particulars of some recording have not been read."""
