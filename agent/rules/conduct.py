@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent.evidence.documents import Particulars
+from agent.evidence.documents import ExApproval, Particulars
 from agent.evidence.entries import Close, Entry, Hazard, Notice, Open, Photo, Restricted, Segment
 from agent.evidence.verification.case import Case, at
 from agent.evidence.verification.recordings import Live
@@ -58,7 +58,7 @@ class ConductJudge:
                 self._frames(live, entry, first, first + duration)
             case Photo(captured_us=captured):
                 self._frames(live, entry, captured, captured)
-            case Hazard(state="set") if live.body.interlock.approval is None:
+            case Hazard(state="set") if live.body.interlock.approval is None and not _may_stay(live, entry):
                 self._watch.ends.setdefault((entry.time.boot, "RECORDED_UNDER_HAZARD"), entry)
             case Restricted(content=content):
                 self._watch.ends.setdefault((entry.time.boot, _RESTRICTED[content]), entry)
@@ -157,12 +157,18 @@ class ConductJudge:
 
 
 def _is_approved(live: Live) -> bool:
+    approval = _approval(live, live.open)
+    return approval is not None and approval.certificate == live.body.interlock.approval
+
+
+def _may_stay(live: Live, hazard: Entry) -> bool:
+    """A unit that is approved may record on where the flag is set only later; for which zone, it judged itself."""
+    return _approval(live, hazard) is not None
+
+
+def _approval(live: Live, entry: Entry) -> ExApproval | None:
+    """The unit's own approval, if it holds at this entry."""
     profile = live.profile
     approval = profile.ex_approval if profile else None
-    return (
-        approval is not None
-        and profile is not None
-        and approval.certificate == live.body.interlock.approval
-        and approval.unit_serial == profile.serial
-        and live.open.time.utc_us < approval.expires_us
-    )
+    holds = approval and profile and approval.unit_serial == profile.serial and entry.time.utc_us < approval.expires_us
+    return approval if holds else None

@@ -84,22 +84,27 @@ function hazardState(inputs, oldest) {
   return inputs.length === 0 || inputs.some(isStale) ? 'stale' : 'clear';
 }
 
+/** The approval of the profile, if it is of this unit and holds at this line; otherwise null. */
+function approvalAt(line, profile) {
+  const approval = profile?.ex_approval ?? null;
+  const holds = approval !== null && approval.unit_serial === profile.serial && line.time.utc_us < approval.expires_us;
+  return holds ? approval : null;
+}
+
 function judgeInterlock(evidence, { open }, { profile, policy }) {
   const { interlock } = open.body;
   if (interlock.verdict === 'refused') evidence.findAtEntry('RECORDED_THOUGH_REFUSED', open.index);
   if (!policy) return;
   const state = hazardState(interlock.inputs, policy.hazard.max_age_us);
   if (state === 'clear' || (state === 'stale' && !policy.hazard.stale_counts_as_set)) return;
-  const approval = profile?.ex_approval ?? null;
-  const isApproved = approval !== null && approval.certificate === interlock.approval
-    && approval.unit_serial === profile.serial && open.time.utc_us < approval.expires_us;
-  if (!isApproved) evidence.findAtEntry('RECORDED_UNDER_HAZARD', open.index);
+  const approval = approvalAt(open, profile);
+  if (approval === null || approval.certificate !== interlock.approval) evidence.findAtEntry('RECORDED_UNDER_HAZARD', open.index);
 }
 
 const isRestriction = (isOther) => ({ body }) => (body.content === 'other') === isOther;
 
 /** What must end a recording: a frame too long after it, for the first entry of each code that has one. */
-function judgeEnds(evidence, { open, hazards, restrictions, segments, photos }) {
+function judgeEnds(evidence, { open, hazards, restrictions, segments, photos }, profile) {
   const frames = [
     ...segments
       .filter(({ body }) => body.first_frame_us !== null)
@@ -112,7 +117,8 @@ function judgeEnds(evidence, { open, hazards, restrictions, segments, photos }) 
     const late = frames.find(isLate);
     if (late) evidence.findAtEntry(code, firstBefore(late).index);
   };
-  if (open.body.interlock.approval === null) judge('RECORDED_UNDER_HAZARD', hazards.filter(({ body }) => body.state === 'set'));
+  const endsIt = (hazard) => hazard.body.state === 'set' && approvalAt(hazard, profile) === null;
+  if (open.body.interlock.approval === null) judge('RECORDED_UNDER_HAZARD', hazards.filter(endsIt));
   judge('RECORDED_RESTRICTED', restrictions.filter(isRestriction(false)));
   judge('RECORDED_UNSUITABLE', restrictions.filter(isRestriction(true)));
 }
@@ -127,7 +133,7 @@ export function judgeConduct(evidence) {
     judgeSite(evidence, recording);
     if (!evidence.isExtract) judgeRestart(evidence, recording, mattersBefore);
     judgeInterlock(evidence, recording, documents);
-    judgeEnds(evidence, recording);
+    judgeEnds(evidence, recording, documents.profile);
     if (documents.profile?.officer === UNASSIGNED) evidence.findAtEntry('OFFICER_UNASSIGNED', recording.open.index);
   }
 }

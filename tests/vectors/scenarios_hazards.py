@@ -105,7 +105,14 @@ def approval_ends_after_open(b: Bundle) -> None:
     approved_until(b, -1)
 
 
-def flagged(name: str, about: str, found: bool, go_on: Callable[[Recorder, Recording, int], None], state: str = "set") -> None:
+def flagged(
+    name: str,
+    about: str,
+    found: bool,
+    go_on: Callable[[Recorder, Recording, int], None],
+    state: str = "set",
+    profile: dict[str, Any] | None = None,
+) -> None:
     """The flag changes within a recording; ``go_on`` gets the monotonic time until which frames may be taken."""
 
     def build(b: Bundle) -> None:
@@ -119,7 +126,7 @@ def flagged(name: str, about: str, found: bool, go_on: Callable[[Recorder, Recor
             if found:
                 b.expect(UNDER, seq)
 
-        brief(b, change)
+        brief(b, change, begun=lambda d: d.begin(d.agency.profile(**(profile or {}))))
 
     scenario(name, about)(build)
 
@@ -166,6 +173,9 @@ flagged("hazard-set-meanwhile-photo", "The flag was set within a recording; a ph
 flagged("good-hazard-set-meanwhile-photo", "The flag was set within a recording; a photo was taken as late as it may.", False, photo_until(0))
 flagged("hazard-set-meanwhile-twice", "The flag was set twice, and recording went on: found at the first.", True, twice)
 flagged("hazard-set-meanwhile-and-clear", "The flag was set and cleared, and recording went on all the time.", True, after_clear)
+flagged("good-hazard-set-meanwhile-approved", "The flag was set within a recording of a unit that is approved, and it went on.", False, long_after, profile={"ex_approval": approval()})
+flagged("hazard-set-meanwhile-approval-over", "The flag was set within a recording, when the unit's approval had ended.", True, long_after, profile={"ex_approval": approval(expires_us=START_US)})
+flagged("hazard-set-meanwhile-approval-of-other-unit", "The flag was set within a recording; the approval is another unit's.", True, long_after, profile={"ex_approval": approval(unit_serial="SAMPLE-0002")})
 flagged("good-hazard-stale-meanwhile", "The flag's inputs went stale within a recording, and it went on.", False, long_after, "stale")
 flagged("good-hazard-clear-meanwhile", "The flag was entered as clear within a recording, and it went on.", False, long_after, "clear")
 flagged("good-hazard-other-run", "The flag was set within a recording; a photo of another run is later by a clock that says nothing here.", False, photo_in_second_run)
