@@ -75,10 +75,11 @@ class Unit:
     def assign(self, **changes: object) -> None:
         (self.folder / "assignment.json").write_text(json.dumps({**ASSIGNMENT, **changes}), "utf-8")
 
-    def start(self) -> None:
+    def start(self, under: tuple[str, ...] = ()) -> None:
+        """``under``: another program that runs it."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with (self.folder / "log").open("ab") as log:
-            command = [sys.executable, "-c", RUN, str(self.folder / "config.toml")]
+            command = [*under, sys.executable, "-c", RUN, str(self.folder / "config.toml")]
             self.process = subprocess.Popen(command, env=environment, stderr=log)
         eventually(self.answers, 20, "an answer of the recorder")
 
@@ -110,6 +111,11 @@ class Unit:
 
     def until_entry(self, kind: str, count: int = 1, seconds: float = 15) -> None:
         eventually(lambda: self.types().count(kind) >= count, seconds, f"{count} x {kind}")
+
+    def promised(self) -> int:
+        """The highest number of lines that the log says are in the ledger, durably."""
+        said = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        return max((one["size"] for one in said if one.get("event") == "entered"), default=0)
 
     def log(self) -> str:
         return (self.folder / "log").read_text("utf-8")
