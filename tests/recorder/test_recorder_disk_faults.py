@@ -56,11 +56,9 @@ def judged(unit: Unit) -> set[str]:
 @pytest.mark.parametrize(
     ("call", "error", "after"),
     [
-        ("fdatasync", "EIO", 30),
         ("fdatasync", "EIO", 45),
         ("fdatasync", "ENOSPC", 40),
         ("fsync", "EIO", 40),
-        ("rename", "EIO", 25),
         ("rename", "EROFS", 30),
     ],
 )
