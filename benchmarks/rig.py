@@ -140,6 +140,7 @@ class Process:
         self.unit = unit
         address = unit.folder / "notify.sock"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        address.unlink(missing_ok=True)  # of a run that was interrupted
         self._notify.bind(str(address))
         self._notify.settimeout(LIMIT_SECONDS)
         self._log = (unit.folder / "log").open("wb")

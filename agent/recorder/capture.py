@@ -36,6 +36,7 @@ from agent.recorder.segments import SegmentSink
 from agent.recorder.stills import decoded
 from agent.recorder.waiting import Waiting
 from agent.recorder.watch import Limits, limits_at
+from agent.system.memory import give_back
 
 END_SECONDS: Final = 20.0
 WATCH_SECONDS: Final = 0.1
@@ -288,6 +289,10 @@ class Capture:
         return None
 
     def _run(self) -> None:
+        self._encode_and_report()
+        give_back()
+
+    def _encode_and_report(self) -> None:
         try:
             self._encode_all()
         except StorageError as error:
