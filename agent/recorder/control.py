@@ -20,7 +20,8 @@ from agent.errors import FormatError, NotRunningError, RefusedError, StorageErro
 from agent.evidence.encoding import load_object
 
 ANSWER_SECONDS: Final = 15.0
-MAX_REQUEST_BYTES: Final = 4096
+MAX_REQUEST_BYTES: Final = 262_144
+"""An assignment is the longest thing to be said, and its text is escaped on the way."""
 Answer = dict[str, Any]
 
 
@@ -97,7 +98,7 @@ def ask(path: Path, do: str, **fields: Any) -> Answer:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
             channel.settimeout(ANSWER_SECONDS + 5)
             channel.connect(str(path))
-            channel.sendall(json.dumps({"do": do, **fields}).encode() + b"\n")
+            channel.sendall(json.dumps({"do": do, **fields}, ensure_ascii=False).encode() + b"\n")
             with channel.makefile("rb") as stream:
                 line = stream.readline()
         answer: Answer = json.loads(line)
