@@ -15,8 +15,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import ConfigDict
 
 from agent.errors import ConfigError, FormatError, RefusedError, TrustError
-from agent.evidence import jws
-from agent.evidence.dispatch import DISPATCH_TYPE, read_dispatch
+from agent.evidence.dispatch import read_dispatch, token_of
 from agent.evidence.documents import Assignment, TrustBundle
 from agent.evidence.encoding import dump_json, load_object
 from agent.evidence.shapes import STRICT, FormatVersion, Micros, dump_shape, load_shape
@@ -69,18 +68,8 @@ class _Newest:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
-def may_be_assignment(text: str) -> bool:
-    """Whether a code could be one of ours, by its shape alone. Cheap; whose it is, the book judges."""
-    data = text.strip().encode("utf-8", "replace")
-    try:
-        _bare(data) if data.startswith(b"{") else jws.parse(data, DISPATCH_TYPE)
-    except FormatError:
-        return False
-    return True
-
-
 def judged_by(opened: Assignment | None, assigned: Assignment | None) -> Assignment | None:
-    """What a recording under way is judged by: its own matter as it stands now, whatever other matter was assigned since.
+    """What a recording under way is judged by: its own matter as it stands now, whatever else was assigned since.
 
     A recording without a matter is judged by what is assigned.
     """
@@ -105,7 +94,7 @@ class AssignmentBook:
         self._remembered_us = self._recall()
 
     def _recall(self) -> int:
-        """A memory that is spoilt costs only itself: the newest that dispatch sends comes again with every connection."""
+        """A memory that is spoilt costs only itself: what dispatch sent last comes again with every connection."""
         try:
             return load_shape(_Newest, load_object(self._memory.read_bytes())).issued_us
         except FileNotFoundError:
@@ -216,7 +205,8 @@ class AssignmentBook:
         return self._signed(data, "dispatch")
 
     def _code(self, text: str) -> _Content:
-        data = text.strip().encode("utf-8", "replace")
+        text = text.strip()
+        data = token_of(text, self._trust) if text.isdigit() else text.encode("utf-8", "replace")
         if not data.startswith(b"{"):
             return self._signed(data, "qr")
         if not self._unsigned_codes:

@@ -123,6 +123,7 @@ class Daemon:
             settings.assignment, settings.evidence, trust, self.device, unsigned_codes=settings.unsigned_codes
         )
         self._tasking = Tasking()
+        self._refused_assignment = b""
         self._unusable = ""
         """What was last logged of an assignment that cannot be used."""
         self._hands = Hands(self.parts.record_button, self.parts.photo_button)
@@ -376,7 +377,9 @@ class Daemon:
                 self._reassigned("dispatch")
         except (TrustError, ConfigError) as error:
             log.error("assignment refused", code=error.code, why=str(error))
-            self._shell.perform(machine.Tell(Prompt.ASSIGNMENT_REFUSED))
+            if token != self._refused_assignment:  # once, not with every connection
+                self._shell.perform(machine.Tell(Prompt.ASSIGNMENT_REFUSED))
+            self._refused_assignment = token
 
     def _on_code(self, text: str) -> None:
         """R12.2: a code was shown to the camera while its pictures are thrown away."""

@@ -49,7 +49,7 @@ class Desk:
         self._recorder = recorder
 
     def answer(self, request: Request) -> None:
-        """Does what is asked; the caller answers with the status. Raises UsageError, RefusedError, TrustError, FormatError."""
+        """Does what is asked; the caller answers with the status. Raises any RecorderError."""
         recorder, fields = self._recorder, request.fields
         match request.do:
             case "press" | "photo":
@@ -66,16 +66,22 @@ class Desk:
                 recorder.restrict(
                     _one_of(RestrictedContent, fields.get("content", "privacy"), "content"), _text(fields.get("text"))
                 )
-            case "assign":
-                recorder.assign(_assignment(fields.get("assignment")))
-            case "reload":
-                if recorder.state.recording is not None:
-                    raise RefusedError("录制中不能更新 not while recording")
-                recorder.reload()
             case "drive":
                 self._drive(fields)
             case "status":
                 pass
+            case _:
+                self._answer_papers(request)
+
+    def _answer_papers(self, request: Request) -> None:
+        recorder = self._recorder
+        match request.do:
+            case "assign":
+                recorder.assign(_assignment(request.fields.get("assignment")))
+            case "reload":
+                if recorder.state.recording is not None:
+                    raise RefusedError("录制中不能更新 not while recording")
+                recorder.reload()
             case _:
                 raise UsageError(f"unknown request {request.do!r}")
 

@@ -13,14 +13,12 @@ from typing import Final
 import av
 import zxingcpp
 
+from agent.evidence.dispatch import MAX_CODE_CHARACTERS, may_be_assignment
 from agent.hardware.parts import VideoFrame
-from agent.recorder.assignments import may_be_assignment
 
 LOOK_SECONDS: Final = 0.2
 """At most five looks a second: what a small processor can spare while the notice plays."""
 _FORMATS: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
-MAX_CODE_CHARACTERS: Final = 4_296
-"""What the largest QR code holds."""
 MOST_POSTED: Final = 8
 """A screen that shows one code after another keeps nobody busy."""
 
