@@ -13,7 +13,7 @@ from agent.evidence.documents import Assignment, HazardZone
 from agent.evidence.shapes import load_shape
 from agent.rules.explosion import parse_zone
 from provisioning.assignments import Signed, read_assignment, sign_assignment
-from provisioning.codes import Code, make_code, terminal, write_code
+from provisioning.codes import Code, make_code, picture_kind, terminal, write_code
 from provisioning.credentials import refresh
 from provisioning.outcome import Outcome, export, moment, open_agency
 
@@ -49,13 +49,16 @@ def _zone(text: str | None) -> HazardZone | None:
 
 
 def _sign(arguments: Namespace, assignment: Assignment | None) -> Outcome:
+    on_paper = arguments.qr is not None and str(arguments.qr) != "-"
+    if on_paper:
+        picture_kind(arguments.qr)
     with open_agency(arguments, writable=True) as agency:
-        signed = sign_assignment(agency, arguments.device, assignment)
+        signed = sign_assignment(agency, arguments.device, assignment, make_code if arguments.qr else bool)
         docks = [refresh(agency, folder) for folder in arguments.dock]
     token = signed.document.text.encode()
     export(arguments.out, token)
     code = make_code(token) if arguments.qr else None
-    if code and str(arguments.qr) != "-":
+    if code and on_paper:
         write_code(code, arguments.qr)
     return _outcome(signed, docks, code, arguments.qr)
 

@@ -6,6 +6,7 @@ folder gets those of the active devices.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,8 +45,13 @@ def read_assignment(path: Path) -> Assignment:
         raise UsageError(f"{path}: {error}") from error
 
 
-def sign_assignment(agency: Agency, device: str, assignment: Assignment | None) -> Signed:
-    """Signs the next assignment of a device; None takes back what was sent before. Raises RegisterError, UsageError."""
+def sign_assignment(
+    agency: Agency, device: str, assignment: Assignment | None, check: Callable[[bytes], object] = bool
+) -> Signed:
+    """Signs the next assignment of a device; None takes back what was sent before. Raises RegisterError, UsageError.
+
+    ``check`` gets the token: if it raises, nothing was signed.
+    """
     with agency.change() as change:
         if change.device(device).state != "active":
             raise RegisterError(f"device {device} is {change.device(device).state}")
@@ -53,6 +59,7 @@ def sign_assignment(agency: Agency, device: str, assignment: Assignment | None) 
         dispatch = Dispatch(1, "assignment", agency.info.id, device, issued_us, assignment)
         key = agency.document_key()
         document = change.publish("assignment", device, lambda _version: sign_dispatch(dispatch, key).decode())
+        check(document.text.encode())
         return Signed(document, dispatch, _stranger(change, device, assignment))
 
 

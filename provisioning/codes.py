@@ -57,16 +57,21 @@ def make_code(token: bytes) -> Code:
     return code
 
 
+def picture_kind(path: Path) -> str:
+    """``png`` or ``svg``; raises UsageError for any other ending."""
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise UsageError(f"--qr {path}: FILE.png, FILE.svg, or - for the terminal")
+    return kind
+
+
 def write_code(code: Code, path: Path) -> None:
     """Writes a PNG, or an SVG that prints at the size it must have; durable. Raises UsageError for any other ending."""
     drawn = io.BytesIO()
-    match path.suffix.lower():
-        case ".png":
-            code.qr.save(drawn, kind="png", scale=8, border=QUIET)
-        case ".svg":
-            code.qr.save(drawn, kind="svg", scale=SQUARE_MILLIMETRES, unit="mm", border=QUIET, light="white")
-        case _:
-            raise UsageError(f"--qr {path}: FILE.png, FILE.svg, or - for the terminal")
+    if picture_kind(path) == "png":
+        code.qr.save(drawn, kind="png", scale=8, border=QUIET)
+    else:
+        code.qr.save(drawn, kind="svg", scale=SQUARE_MILLIMETRES, unit="mm", border=QUIET, light="white")
     durable.write_atomic(path, drawn.getvalue(), _FILE_MODE)
 
 

@@ -224,6 +224,8 @@ class DockService:
     def _publish_assignments(self) -> None:
         """R12.2. As for the hazard flags."""
         for device, token in sorted(self._assignments.retained(self._register.devices).items()):
+            if not token:
+                _log.info("assignment withdrawn from the broker", device=device)
             self._publish(Topic(Kind.ASSIGNMENT, device), token, retain=True)
 
     def _publish(self, topic: Topic, payload: bytes, retain: bool = False) -> None:

@@ -398,7 +398,10 @@ class Daemon:
 
     def _reassigned(self, way: str) -> None:
         """Before the recording is open the new matter becomes its own, if with it the recording is still permitted."""
+        before = self._tasking
         situation, tasking = self._situation()
+        if tasking == before:
+            return
         log.info("reassigned", way=way, matter=tasking.assignment and tasking.assignment.matter)
         if self.state.phase is machine.Phase.NOTICE and tasking.assignment:
             self._feed(machine.Reassigned(situation, tasking.source))

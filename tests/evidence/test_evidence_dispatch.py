@@ -71,16 +71,15 @@ def test_other_peoples_codes_are_no_assignments(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["https://example.org/pay?id=1", "{}", "[1]", "6901234567892", "９" * 200, "²" * 70, "0", "", "\ud800", "1" * 4297]
+    "text",
+    ["https://example.org/pay?id=1", "{}", "[1]", "6901234567892", "９" * 200, "²" * 70, "0", "", "\ud800", "1" * 4297],
 )
 def test_what_hangs_in_a_street_is_no_assignment(text: str) -> None:
     assert not may_be_assignment(text)
 
 
 @given(place=st.integers(0, 10_000), digit=st.sampled_from("0123456789"))
-def test_a_code_with_one_digit_changed_is_never_another_assignment(
-    enrolled: Enrolled, place: int, digit: str
-) -> None:
+def test_a_code_with_one_digit_changed_is_never_another_assignment(enrolled: Enrolled, place: int, digit: str) -> None:
     code = code_of(sign_dispatch(dispatch(), enrolled.key("agency", "documents.key")))
     place %= len(code)
     changed = code[:place] + digit + code[place + 1 :]

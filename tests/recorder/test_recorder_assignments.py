@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import stat
 import subprocess
@@ -19,9 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from samples import Enrolled
 
-from agent.errors import ConfigError, FormatError, RecorderError, RefusedError, StorageError, TrustError
+from agent.errors import ConfigError, FormatError, RefusedError, StorageError, TrustError
 from agent.evidence.dispatch import code_of
-from agent.evidence.documents import Assignment, TrustBundle
+from agent.evidence.documents import Assignment
 from agent.recorder.assignments import MAX_ASSIGNMENT_BYTES, NEWEST_NAME, AssignmentBook, Tasking, judged_by
 from agent.system import durable
 
@@ -81,7 +80,11 @@ def test_cleared_there_is_no_matter_and_what_dispatch_sends_again_does_not_bring
 def test_a_unit_that_takes_no_assignments_says_so(tmp_path: Path, enrolled: Enrolled, desk: Desk) -> None:
     none = AssignmentBook(None, tmp_path, enrolled.trust, "er-1")
     assert none.read() == Tasking()
-    for take in (lambda: none.take_dispatch(desk.token(5, MATTER)), lambda: none.take_file(bare(MATTER).encode()), none.clear):
+    for take in (
+        lambda: none.take_dispatch(desk.token(5, MATTER)),
+        lambda: none.take_file(bare(MATTER).encode()),
+        none.clear,
+    ):
         with pytest.raises(ConfigError, match=r"recorder\.assignment"):
             take()
     assert not (tmp_path / NEWEST_NAME).exists()
@@ -164,7 +167,11 @@ def test_what_no_document_key_signed_is_refused_by_every_way(
 
 def test_what_is_for_another_unit_is_refused_by_every_way(tmp_path: Path, enrolled: Enrolled, desk: Desk) -> None:
     taken, other = book(tmp_path, enrolled.trust), desk.token(9, MATTER, "er-2")
-    for way in (lambda: taken.take_dispatch(other), lambda: taken.take_code(code_of(other)), lambda: taken.take_file(other)):
+    for way in (
+        lambda: taken.take_dispatch(other),
+        lambda: taken.take_code(code_of(other)),
+        lambda: taken.take_file(other),
+    ):
         with pytest.raises(TrustError, match="er-2"):
             way()
     (tmp_path / "assignment").write_bytes(other)
