@@ -98,7 +98,7 @@ def ask(path: Path, do: str, **fields: Any) -> Answer:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
             channel.settimeout(ANSWER_SECONDS + 5)
             channel.connect(str(path))
-            channel.sendall(json.dumps({"do": do, **fields}, ensure_ascii=False).encode() + b"\n")
+            channel.sendall(json.dumps({"do": do, **fields}).encode() + b"\n")
             with channel.makefile("rb") as stream:
                 line = stream.readline()
         answer: Answer = json.loads(line)

@@ -13,8 +13,10 @@ from typing import Final
 import av
 import zxingcpp
 
+from agent.errors import HardwareError
 from agent.evidence.dispatch import MAX_CODE_CHARACTERS, may_be_assignment
-from agent.hardware.parts import VideoFrame
+from agent.hardware.parts import EncodedPicture, VideoFrame
+from agent.recorder.stills import decoded
 
 LOOK_SECONDS: Final = 0.2
 """At most five looks a second: what a small processor can spare while the notice plays."""
@@ -37,6 +39,14 @@ def read_codes(picture: av.VideoFrame) -> list[str]:
     return [text for text in texts if 0 < len(text) <= MAX_CODE_CHARACTERS]
 
 
+def _codes(frame: VideoFrame | EncodedPicture | None) -> list[str]:
+    try:
+        raw = decoded(frame) if isinstance(frame, EncodedPicture) else frame
+    except HardwareError:
+        return []  # the next keyframe is looked at instead
+    return read_codes(raw.picture) if raw else []
+
+
 class Glance:
     """Looks at the newest picture only, on a thread of its own.
 
@@ -46,14 +56,14 @@ class Glance:
 
     def __init__(self, post: Callable[[CodeSeen], None]) -> None:
         self._post = post
-        self._newest: VideoFrame | None = None
+        self._newest: VideoFrame | EncodedPicture | None = None
         self._posted: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="glance", daemon=True)
         self._thread.start()
 
-    def show(self, frame: VideoFrame) -> None:
-        """A picture that is thrown away; any thread, never waits."""
+    def show(self, frame: VideoFrame | EncodedPicture) -> None:
+        """A picture that is thrown away, whole by itself; any thread, never waits."""
         self._newest = frame
 
     def close(self) -> None:
@@ -64,7 +74,7 @@ class Glance:
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
             frame, self._newest = self._newest, None
-            for text in read_codes(frame.picture) if frame is not None else ():
+            for text in _codes(frame):
                 self._consider(text)
 
     def _consider(self, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from importlib.resources import files
 
 import av
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from samples import Enrolled, eventually
 
 from agent.evidence.dispatch import code_of
-from agent.hardware.parts import VideoFrame
+from agent.hardware.parts import EncodedPicture, VideoFrame
 from agent.recorder.glance import MOST_POSTED, CodeSeen, Glance, read_codes
 from provisioning.codes import MOST_SQUARES, QUIET, make_code
 
@@ -148,6 +149,17 @@ class Screen:
         self.glance.show(VideoFrame(picture(np.ascontiguousarray(grey)), 0))
         eventually(lambda: self.glance._newest is None, 20, "a look")
 
+    def show_coded(self, text: str) -> None:
+        """The same by a camera that encodes: a keyframe."""
+        grey = np.kron(squares(segno.make_qr(text)), np.full((6, 6), 1.0)).astype(np.uint8)
+        side = len(grey) // 16 * 16
+        raw = picture(np.ascontiguousarray(grey[:side, :side]))
+        codec = av.CodecContext.create("libx264", "w")
+        codec.width, codec.height, codec.pix_fmt, codec.time_base = side, side, "yuv420p", Fraction(1, 25)
+        data = b"".join(bytes(packet) for packet in [*codec.encode(raw), *codec.encode(None)])
+        self.glance.show(EncodedPicture(data, 0, True))
+        eventually(lambda: self.glance._newest is None, 20, "a look")
+
     def texts(self) -> list[str]:
         return [self.posted.get_nowait().text for _ in range(self.posted.qsize())]
 
@@ -174,6 +186,17 @@ def test_a_screen_that_shows_one_code_after_another_keeps_nobody_busy(screen: Sc
         screen.show(bare(matter(number)))
     screen.show("nothing")
     assert len(screen.texts()) == MOST_POSTED
+
+
+def test_a_camera_that_encodes_is_looked_at_by_its_keyframes_and_a_damaged_one_does_no_harm(
+    enrolled: Enrolled, screen: Screen
+) -> None:
+    ours = code_of(Desk(enrolled).token(5, MATTER))
+    screen.glance.show(EncodedPicture(b"\0\0\0\1nonsense", 0, True))
+    eventually(lambda: screen.glance._newest is None, 20, "a look")
+    screen.show_coded(ours)
+    eventually(screen.posted.qsize, 20, "the code")
+    assert screen.texts() == [ours]
 
 
 def test_a_glance_that_is_closed_posts_nothing_more(screen: Screen) -> None:

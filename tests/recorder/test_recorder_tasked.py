@@ -164,6 +164,16 @@ def test_a_code_for_another_unit_and_one_that_nobody_signed_are_told_and_the_rec
     assert not (unit.folder / "assignment.json").exists()
 
 
+def test_a_camera_that_encodes_by_itself_reads_codes_too(shown: Make, enrolled: Enrolled) -> None:
+    unit = shown(code_of(Desk(enrolled).token(5, matter(7))))
+    with (unit.folder / "config.toml").open("a") as config:
+        config.write("\ncamera_encodes = true\n")
+    with running(unit):
+        record(unit)
+    (opened,) = unit.bodies("open")
+    assert (opened.matter, particulars(unit, opened)["source"]) == ("matter-7", "qr")
+
+
 def test_where_the_configuration_allows_it_a_code_need_not_be_signed(shown: Make) -> None:
     unit = shown(bare(matter(8)), more="unsigned_codes = true")
     with running(unit):
