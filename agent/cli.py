@@ -185,6 +185,7 @@ def _add_controls(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         ("stop", "停止并封存。", "Stops and seals, like holding the button for 2 s."),
         ("mark", "标记此刻。", "Marks this moment, like a double press."),
         ("photo", "拍照。", "Takes a photo; outside a recording the notice is played first."),
+        ("assign", "载入或清除执法任务。", "Gives the unit its matter: an assignment (JSON), or a signed one; or takes it away (R12.2)."),
         ("restrict", "声明不宜录制的内容。", "Declares content that must not be recorded: ends or refuses recording (R13.2, R13.3)."),
         ("status", "显示状态。", "Shows the state."),
         ("watch", "持续显示状态。", "Shows the state as it changes, until Ctrl-C; without a terminal a line per change."),
@@ -205,6 +206,8 @@ def _add_controls(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         command.add_argument("--json", action="store_true", help="以 JSON 输出 print JSON")
         if name == "restrict":
             _add_restrict(command)
+        if name == "assign":
+            _add_assign(command)
         if name == "press":
             command.add_argument(
                 "--hold-ms",
@@ -244,6 +247,12 @@ def _add_restrict(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--text", metavar="TEXT", help="说明，加密保存 a note; kept encrypted, never in the ledger's clear text"
     )
+
+
+def _add_assign(command: argparse.ArgumentParser) -> None:
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("file", nargs="?", metavar="FILE", help="任务文件，- 为标准输入 the assignment; - is standard input")
+    what.add_argument("--clear", action="store_true", help="清除任务 there is no matter any more")
 
 
 def _add_watch(command: argparse.ArgumentParser) -> None:

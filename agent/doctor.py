@@ -12,7 +12,8 @@ from agent.config import RecorderConfig, load
 from agent.errors import HardwareError, RecorderError, StorageError
 from agent.hardware.assembly import open_parts
 from agent.hardware.parts import ClockReading, Fix, Parts, Positioning, PowerReading, TimeSource
-from agent.recorder.credentials import Credentials, check_notice, load_assignment, load_credentials
+from agent.recorder.assignments import AssignmentBook, Tasking
+from agent.recorder.credentials import Credentials, check_notice, load_credentials
 from agent.recorder.hazard_sources import load_zone_map
 from agent.rules.explosion import Marking, parse_plate
 from agent.rules.zones import ZoneMap
@@ -40,15 +41,10 @@ def examine(path: Path) -> list[Row]:
     credentials = _try(
         rows, "证书与策略 credentials", lambda: load_credentials(config.recorder.credentials), _say_credentials
     )
-    _try(
-        rows,
-        "事项 assignment",
-        lambda: load_assignment(config.recorder.assignment),
-        lambda one: one.matter if one else "无 none",
-    )
     if credentials:
         documents = credentials.documents
         _try(rows, "告知语音 notice", lambda: check_notice(documents), lambda _: documents.policy.notice.text)
+        _try(rows, "任务 assignment", lambda: _tasking(config, credentials), _say_tasking)
         _explosion(rows, config, credentials)
     parts = _try(
         rows,
@@ -67,6 +63,18 @@ def examine(path: Path) -> list[Row]:
         parts.close()
     _try(rows, "证据目录 evidence", lambda: _writable(config.recorder.evidence), str)
     return rows
+
+
+def _tasking(config: RecorderConfig, credentials: Credentials) -> Tasking:
+    settings, device = config.recorder, credentials.identity.device
+    codes = settings.unsigned_codes
+    return AssignmentBook(
+        settings.assignment, settings.evidence, credentials.trust, device, unsigned_codes=codes
+    ).read()
+
+
+def _say_tasking(tasking: Tasking) -> str:
+    return f"{tasking.assignment.matter} ({tasking.source})" if tasking.assignment else "无 none"
 
 
 def _explosion(rows: list[Row], config: RecorderConfig, credentials: Credentials) -> None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from agent.config import RecorderConfig
-from agent.custody.events import CheckpointCosigned, CustodyEvent, HazardFlagArrived, ReceiptArrived
+from agent.custody.events import (
+    AssignmentArrived,
+    CheckpointCosigned,
+    CustodyEvent,
+    HazardFlagArrived,
+    ReceiptArrived,
+)
 from agent.custody.service import CustodyService
 from agent.evidence.folder import EvidenceFolder
 from agent.recorder import daemon, handover
@@ -24,6 +30,8 @@ def run_unit(config: RecorderConfig) -> None:
                 recorder.post(handover.CosignedArrived(note))
             case HazardFlagArrived(token):
                 recorder.post(daemon.HazardFlagArrived(token))
+            case AssignmentArrived(token):
+                recorder.post(daemon.AssignmentArrived(token))
             case _:
                 log.info("custody", happened=type(event).__name__)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
+from rich.table import Table
 
 from agent.errors import RecorderError, UsageError
 from provisioning.parser import build_parser
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A file or a pipe has no width of its own; 80 columns would break every row.
         console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
         for part in outcome.shown:
-            console.print(part, soft_wrap=isinstance(part, str))
+            console.print(part, soft_wrap=not isinstance(part, Table))
     return 0
 
 

@@ -19,7 +19,7 @@ from agent.errors import RegisterError, TrustError, UsageError
 from agent.evidence.encoding import dump_json
 from agent.evidence.jws import thumbprint
 from agent.system import durable
-from provisioning import hazard, keys
+from provisioning import assignments, hazard, keys
 from provisioning.agency import Agency
 from provisioning.authority import (
     DEVICE_UNIT,
@@ -182,6 +182,7 @@ def _write_dock_documents(agency: Agency, view: View, folder: Path) -> None:
     durable.write_atomic(folder / "trust.json", agency.trust_json(view))
     durable.write_atomic(folder / "policy.jws", agency.document(view, "policy").text.encode())
     hazard.write_flags(agency, view, folder)
+    assignments.write_assignments(agency, view, folder)
 
 
 def accepted_json(agency: Agency, view: View) -> bytes:

@@ -27,7 +27,7 @@ class Outcome:
     """What a command gives: ``data`` for programs (JSON), ``shown`` for people (text and tables)."""
 
     data: Any
-    shown: Sequence[str | Table]
+    shown: Sequence[str | Table | Text]
 
 
 def who(arguments: Namespace) -> str:

@@ -19,7 +19,7 @@ DeviceState = Literal["active", "lost", "retired"]
 DockState = Literal["active", "lost", "retired"]
 WitnessState = Literal["active", "removed"]
 OfficerState = Literal["active", "left"]
-DocumentKind = Literal["profile", "policy", "crl", "hazard"]
+DocumentKind = Literal["profile", "policy", "crl", "hazard", "assignment"]
 CertificateUse = Literal["identity", "device-tls", "dock-tls"]
 Ending = Literal["returned", "transferred", "withdrawn"]
 """How a holding ended; withdrawn: the device was lost or retired, or enrolled anew elsewhere."""
@@ -115,7 +115,7 @@ class Document:
 
     kind: DocumentKind
     subject: Name
-    """A device for a profile, otherwise the agency."""
+    """A device for a profile or an assignment, otherwise the agency."""
     version: Count
     """Rises by one with every issue; for a CRL its number."""
     issued_us: Micros

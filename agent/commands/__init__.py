@@ -24,7 +24,8 @@ _PLACES: Final = {
     "inspect": "judging.inspect_command",
     "watch": "watch.watch_command",
     **dict.fromkeys(
-        ("press", "audio", "stop", "mark", "photo", "restrict", "status", "reload", "drive"), "control.control_command"
+        ("press", "audio", "stop", "mark", "photo", "assign", "restrict", "status", "reload", "drive"),
+        "control.control_command",
     ),
 }
 

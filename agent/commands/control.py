@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +14,8 @@ from rich.console import Console
 from agent.commands.judging import print_json
 from agent.commands.status_view import panel
 from agent.config import RecorderConfig, load
-from agent.errors import UsageError
+from agent.errors import FormatError, StorageError, UsageError
+from agent.recorder.assignments import MAX_ASSIGNMENT_BYTES
 from agent.recorder.control import ask
 
 
@@ -23,6 +27,8 @@ def control_command(arguments: argparse.Namespace) -> int:
         fields["hold_ms"] = arguments.hold_ms
     elif arguments.command == "mark":
         fields["kind"] = arguments.kind
+    elif arguments.command == "assign" and not arguments.clear:
+        fields["assignment"] = _assignment(arguments.file)
     elif arguments.command == "restrict":
         fields = {"content": arguments.content} | ({"text": arguments.text} if arguments.text else {})
     elif arguments.command == "drive":
@@ -33,6 +39,21 @@ def control_command(arguments: argparse.Namespace) -> int:
     else:
         Console().print(panel(status))
     return 0
+
+
+def _assignment(name: str) -> str:
+    """The text in a file, or in standard input; what it says, the recorder judges."""
+    try:
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+            data = file.read(MAX_ASSIGNMENT_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise StorageError(f"{name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{name} is not UTF-8 text: {error}") from error
+    if not text.strip() or len(data) > MAX_ASSIGNMENT_BYTES:
+        raise UsageError(f"{name}: an assignment has 1 to {MAX_ASSIGNMENT_BYTES} bytes; to take it away: --clear")
+    return text
 
 
 def _driven(part: str, words: Sequence[str]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ _HAZARD: Final = {
     "stale": "未知，按有处理 unknown, counts as set",
 }
 _SOURCES: Final = {"gnss": "卫星 GNSS", "ntp": "网络 NTP", "rtc": "时钟芯片 RTC", "none": "无来源 no source"}
+_WAYS: Final = {"file": "本机文件 file", "qr": "二维码 code", "dispatch": "下发 dispatch"}
 _PARTS: Final = {"camera": "摄像头 camera", "microphone": "麦克风 microphone"}
 
 
@@ -38,7 +39,15 @@ class Row:
 
 def rows(status: Status) -> list[Row]:
     """All facts, the most important first. A fact that the recorder does not report is left out."""
-    found = [_state(status), _recorded(status), _left(status), _hazard(status), _clock(status), _position(status)]
+    found = [
+        _state(status),
+        _recorded(status),
+        _matter(status),
+        _left(status),
+        _hazard(status),
+        _clock(status),
+        _position(status),
+    ]
     return [one for one in (*found, _lost(status), _sound(status), _pending(status)) if one is not None]
 
 
@@ -53,6 +62,18 @@ def _recorded(status: Status) -> Row | None:
     if not status["recording"]:
         return None
     return Row("记录 recording", f"{clock_face(status['media_seconds'])}  {status['recording']}")
+
+
+def _matter(status: Status) -> Row | None:
+    """The number alone (R12.2); whose matter it is, and where, stays sealed."""
+    matter = status.get("matter")
+    if matter is None:
+        return None
+    if matter["unusable"]:
+        return Row("任务 matter", "无法读取 cannot be read", True)
+    if matter["number"] is None:
+        return Row("任务 matter", "无 none")
+    return Row("任务 matter", f"{matter['number']}  {_WAYS.get(matter['source'], matter['source'])}")
 
 
 def _left(status: Status) -> Row:
@@ -179,4 +200,4 @@ def essence(status: Status) -> tuple[object, ...]:
     warnings = status.get("warnings", [])
     said = tuple(sorted(warnings[-1].items())) if warnings else ()
     return (status.get("signal"), status["phase"], status["recording"], status["docked"], status["hazard"],
-            trouble, said, custody.get("connected"))  # fmt: skip
+            _matter(status), trouble, said, custody.get("connected"))  # fmt: skip

@@ -49,6 +49,13 @@ class HazardFlagArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class AssignmentArrived:
+    """R12.2: an assignment, not verified; retained by the broker, so that it comes with every connection."""
+
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectRefused:
     """The dock does not take an object, because its bytes are not what the ledger says. It stays on the device."""
 
@@ -76,6 +83,7 @@ CustodyEvent = (
     | CheckpointCosigned
     | CommandArrived
     | HazardFlagArrived
+    | AssignmentArrived
     | ObjectRefused
     | ObjectMissing
     | LedgerRefused

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from agent.custody import wire
 from agent.custody.events import (
+    AssignmentArrived,
     CheckpointCosigned,
     CommandArrived,
     CustodyEvent,
@@ -237,6 +238,9 @@ class _Worker:
                 self._deliver(CheckpointCosigned(payload))
             case Kind.HAZARD:
                 self._deliver(HazardFlagArrived(payload))
+            case Kind.ASSIGNMENT:
+                if payload:  # an empty one only takes the retained one from the broker
+                    self._deliver(AssignmentArrived(payload))
             case _:
                 self._deliver(CommandArrived(payload))
 

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 
 from agent.errors import FormatError, WireError
 from agent.evidence.checkpoint import MAX_NOTE_BYTES
+from agent.evidence.dispatch import MAX_DISPATCH_BYTES
 from agent.evidence.encoding import dump_json, load_object
 from agent.evidence.entries import ObjectRef
 from agent.evidence.hazard_flag import MAX_FLAG_BYTES
@@ -58,10 +59,13 @@ class Kind(StrEnum):
     COMMAND = "command"
     COSIGNED = "cosigned"
     HAZARD = "hazard"
+    ASSIGNMENT = "assignment"
     DOCK_STATE = "dock-state"
 
 
-DOWN: Final = frozenset({Kind.RECEIPT, Kind.HAVE, Kind.CREDIT, Kind.COMMAND, Kind.COSIGNED, Kind.HAZARD})
+DOWN: Final = frozenset(
+    {Kind.RECEIPT, Kind.HAVE, Kind.CREDIT, Kind.COMMAND, Kind.COSIGNED, Kind.HAZARD, Kind.ASSIGNMENT}
+)
 _DOWN_WORD: Final = {kind: "checkpoint" if kind is Kind.COSIGNED else kind.value for kind in DOWN}
 _DOWN_KIND: Final = {word: kind for kind, word in _DOWN_WORD.items()}
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
@@ -81,6 +85,7 @@ LIMITS: Final[dict[Kind, int]] = {
     Kind.COMMAND: MAX_JWS_BYTES,
     Kind.COSIGNED: MAX_NOTE_BYTES,
     Kind.HAZARD: MAX_FLAG_BYTES,
+    Kind.ASSIGNMENT: MAX_DISPATCH_BYTES,
     Kind.DOCK_STATE: MAX_STATE_BYTES,
 }
 """Largest payload in bytes, by kind."""

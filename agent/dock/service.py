@@ -17,6 +17,7 @@ from agent.custody.link import RESERVED_SLOTS, Link, LinkDown, LinkSettings, Lin
 from agent.custody.wire import DockState, Kind, Topic
 from agent.dock.archive import DeviceArchive
 from agent.dock.asking import Answered, Asker, News, NotAnswered
+from agent.dock.assignments import Assignments
 from agent.dock.broker import start_broker
 from agent.dock.catalogue import Catalogue
 from agent.dock.console import EventPrinter, event_text
@@ -58,6 +59,7 @@ class DockService:
         self._keys = DockKeys(settings.id, receipt_key, lambda: time.time_ns() // 1000)
         self._register = DeviceRegister(credentials, self._trust)
         self._hazard = HazardFlags(credentials, self._trust)
+        self._assignments = Assignments(credentials, self._trust)
         for folder in (settings.folder, settings.archive, settings.staging, settings.quarantine, settings.receipts):
             durable.make_private_folder(folder)
         self._lock = durable.lock_folder(settings.folder)
@@ -121,6 +123,7 @@ class DockService:
             case LinkUp(session):
                 self._publish(Topic(Kind.DOCK_STATE, self._settings.id), self._state(online=True)(session), retain=True)
                 self._publish_hazard()
+                self._publish_assignments()
             case LinkDown(reason):
                 _log.warning("link down", reason=reason)
                 for intake in self._intakes.values():
@@ -218,6 +221,13 @@ class DockService:
             if token is not None:
                 self._publish(Topic(Kind.HAZARD, device), token, retain=True)
 
+    def _publish_assignments(self) -> None:
+        """R12.2. As for the hazard flags."""
+        for device, token in sorted(self._assignments.retained(self._register.devices).items()):
+            if not token:
+                _log.info("assignment withdrawn from the broker", device=device)
+            self._publish(Topic(Kind.ASSIGNMENT, device), token, retain=True)
+
     def _publish(self, topic: Topic, payload: bytes, retain: bool = False) -> None:
         try:
             self._link.publish(str(topic), payload, retain=retain)
@@ -281,6 +291,8 @@ class DockService:
                 self._refused.clear()
             if (self._hazard.refresh() or changed) and self._link.connected:
                 self._publish_hazard()
+            if (self._assignments.refresh() or changed) and self._link.connected:
+                self._publish_assignments()
         except TrustError as error:
             _log.error("register", error=str(error), code=error.code)
         bays = [self._bay(intake) for _, intake in sorted(self._intakes.items())]

@@ -45,10 +45,14 @@ def thumbprint(public_key: bytes) -> str:
     return b64url(hashlib.sha256(jwk).digest())
 
 
+def signing_input(payload: bytes, typ: str, kid: str) -> bytes:
+    """The exact bytes that a signature by the key ``kid`` covers."""
+    return f"{b64url(dump_json({'alg': 'EdDSA', 'kid': kid, 'typ': typ}))}.{b64url(payload)}".encode()
+
+
 def sign(payload: dict[str, Json], typ: str, key: SigningKey) -> bytes:
     """Signs the payload; returns the compact token, no newline."""
-    header = {"alg": "EdDSA", "kid": thumbprint(bytes(key.verify_key)), "typ": typ}
-    signed = f"{b64url(dump_json(header))}.{b64url(dump_json(payload))}".encode()
+    signed = signing_input(dump_json(payload), typ, thumbprint(bytes(key.verify_key)))
     token = signed + b"." + b64url(key.sign(signed).signature).encode()
     if len(token) > MAX_JWS_BYTES:
         raise FormatError(f"a token of {len(token)} bytes is over the limit of {MAX_JWS_BYTES}")

@@ -31,6 +31,11 @@ class Prompt(Enum):
     PHOTO_TAKEN = ("photo_taken", "已拍照", "Photo taken")
     SITE_ASKED = ("site_asked", "请拍摄场所标识，或说出地点", "Film the sign of the place, or say where you are")
     ASSIGNMENT_TAKEN = ("assignment_taken", "任务已载入", "Assignment taken")
+    ASSIGNMENT_REFUSED = (
+        "assignment_refused",
+        "任务不是给本机的，或已过时，未载入",
+        "The assignment is not for this unit, or no longer the newest: not taken",
+    )
 
     NOTICE_FAILED = (
         "notice_failed",

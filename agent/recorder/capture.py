@@ -81,7 +81,7 @@ class Capture:
         post: Callable[[Report], None],
         stills_only: bool = False,
         hears: Callable[[AudioBlock], None] | None = None,
-        sees: Callable[[VideoFrame], None] | None = None,
+        sees: Callable[[VideoFrame | EncodedPicture], None] | None = None,
         lost_ns: int = LOST_NS,
     ) -> None:
         """``hears`` gets the microphone's blocks until ``hold_from``, to measure the notice; ``sees`` the pictures, to
@@ -221,7 +221,7 @@ class Capture:
     def _on_item(self, item: Item) -> None:
         if isinstance(item, AudioBlock):
             self.sound_level = level_of(item, self.sound_level)
-        elif self._gate_ns is None and self._sees and isinstance(item, VideoFrame):
+        elif self._gate_ns is None and self._sees and _begins(item):
             self._sees(item)
         with self._ready:
             if self._gate_ns is not None and item.captured_ns >= self._gate_ns and not self._ending:
@@ -360,7 +360,7 @@ class Capture:
 
 
 def _begins(item: Item) -> bool:
-    """Whether a camera that was started anew can be recorded from here: not in the middle of what it coded."""
+    """Whether it is a picture whole by itself, from which a recording can go on: not the middle of what was coded."""
     return isinstance(item, VideoFrame) or (isinstance(item, EncodedPicture) and item.keyframe)
 
 

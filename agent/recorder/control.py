@@ -20,7 +20,8 @@ from agent.errors import FormatError, NotRunningError, RefusedError, StorageErro
 from agent.evidence.encoding import load_object
 
 ANSWER_SECONDS: Final = 15.0
-MAX_REQUEST_BYTES: Final = 4096
+MAX_REQUEST_BYTES: Final = 262_144
+"""An assignment is the longest thing to be said, and its text is escaped on the way."""
 Answer = dict[str, Any]
 
 

@@ -9,12 +9,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from nacl.signing import SigningKey
 
-from agent.errors import FormatError, TrustError
-from agent.evidence.documents import Assignment, Policy, Profile, TrustBundle, read_policy, read_profile
-from agent.evidence.encoding import load_object, sha256_hex
+from agent.errors import TrustError
+from agent.evidence.documents import Policy, Profile, TrustBundle, read_policy, read_profile
+from agent.evidence.encoding import sha256_hex
 from agent.evidence.keys import Identity, load_signing_key, read_identity
 from agent.evidence.sealing import recipient_key
-from agent.evidence.shapes import load_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +84,3 @@ def check_notice(documents: Documents) -> None:
     notice = documents.notice
     if sha256_hex(_read(notice.parent, notice.name)) != documents.policy.notice.digest:
         raise TrustError(f"{notice} is not the notice that the policy names; get it from the administrator again")
-
-
-def load_assignment(path: Path | None) -> Assignment | None:
-    """The matter being worked on; None when there is no file. Raises FormatError when it is not an assignment."""
-    if path is None or not path.exists():
-        return None
-    try:
-        return load_shape(Assignment, load_object(path.read_bytes()))
-    except OSError as error:
-        raise FormatError(f"the assignment {path} cannot be read: {error.strerror}") from error

@@ -11,7 +11,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from agent.errors import FormatError, HardwareError, RecorderError, StorageError, TrustError
+from agent.errors import (
+    ConfigError,
+    FormatError,
+    HardwareError,
+    RecorderError,
+    RefusedError,
+    StorageError,
+    TrustError,
+)
 from agent.evidence.documents import RestrictedContent
 from agent.evidence.entries import Body, Heartbeat
 from agent.hardware.assembly import open_parts
@@ -19,7 +27,7 @@ from agent.hardware.parts import Contact, Edge, PlaybackProof
 from agent.hardware.prompts import Prompt
 from agent.hardware.settings import HardwareSettings
 from agent.recorder import machine
-from agent.recorder.assignments import AssignmentBook, Tasking
+from agent.recorder.assignments import AssignmentBook, Tasking, judged_by
 from agent.recorder.capture import StillTaken
 from agent.recorder.control import ControlServer, Request
 from agent.recorder.credentials import check_notice, load_credentials, load_documents
@@ -111,7 +119,11 @@ class Daemon:
             evidence=settings.evidence,
             command_demanded=settings.hazard_command,
         )
-        self._assignments = AssignmentBook(settings.assignment, trust, self.device)
+        self._assignments = AssignmentBook(
+            settings.assignment, settings.evidence, trust, self.device, unsigned_codes=settings.unsigned_codes
+        )
+        self._tasking = Tasking()
+        self._refused_assignment = b""
         self._unusable = ""
         """What was last logged of an assignment that cannot be used."""
         self._hands = Hands(self.parts.record_button, self.parts.photo_button)
@@ -336,13 +348,17 @@ class Daemon:
             # What the matter demands is unknown then, which is one more input, and the other inputs still count.
             if str(error) != self._unusable:
                 log.error("assignment unusable", why=str(error))
-            self._unusable = str(error)
+            self._unusable, self._tasking = str(error), Tasking()
             return self._situations.read(None, matter_known=False), Tasking()
-        self._unusable = ""
+        self._unusable, self._tasking = "", tasking
         return self._situations.read(tasking.assignment), tasking
 
     def _poll_hazard(self) -> None:
-        situation, _ = self._situation()
+        situation, tasking = self._situation()
+        recording = self.state.recording
+        judged = judged_by(recording.assignment, tasking.assignment) if recording else tasking.assignment
+        if judged != tasking.assignment and not self._unusable:
+            situation = self._situations.read(judged)
         self._feed(machine.HazardChanged(hazard_state(situation.inputs, situation.policy), situation, now_us()))
 
     def _on_hazard_flag(self, token: bytes) -> None:
@@ -357,27 +373,40 @@ class Daemon:
 
     def _on_assignment(self, token: bytes) -> None:
         try:
-            newer = self._assignments.take_dispatch(token)
-        except RecorderError as error:
-            if isinstance(error, StorageError):
-                raise
+            if self._assignments.take_dispatch(token):
+                self._reassigned("dispatch")
+        except (TrustError, ConfigError) as error:
             log.error("assignment refused", code=error.code, why=str(error))
-            return
-        if newer:
-            log.info("assignment from dispatch")
-            self._shell.perform(machine.Tell(Prompt.ASSIGNMENT_TAKEN))
+            if token != self._refused_assignment:  # once, not with every connection
+                self._shell.perform(machine.Tell(Prompt.ASSIGNMENT_REFUSED))
+            self._refused_assignment = token
 
     def _on_code(self, text: str) -> None:
         """R12.2: a code was shown to the camera while its pictures are thrown away."""
         try:
-            self._assignments.take_code(text)
-        except RecorderError as error:
-            if isinstance(error, StorageError):
-                raise
-            log.error("code is no assignment", code=error.code, why=str(error))
-            return
+            if self._assignments.take_code(text):
+                self._reassigned("code")
+        except (FormatError, TrustError, ConfigError, RefusedError) as error:
+            log.error("code refused", code=error.code, why=str(error))
+            self._shell.perform(machine.Tell(Prompt.ASSIGNMENT_REFUSED))
+
+    def assign(self, text: str | None) -> None:
+        """Over the control socket: this is the matter from now on; None: there is none. Raises as the book does."""
+        changed = self._assignments.take_file(text.encode()) if text else self._assignments.clear()
+        if changed:
+            self._reassigned("by hand")
+
+    def _reassigned(self, way: str) -> None:
+        """Before the recording is open the new matter becomes its own, if with it the recording is still permitted."""
+        before = self._tasking
         situation, tasking = self._situation()
-        self._feed(machine.Reassigned(situation, tasking.source))
+        if tasking == before:
+            return
+        log.info("reassigned", way=way, matter=tasking.assignment and tasking.assignment.matter)
+        if self.state.phase is machine.Phase.NOTICE and tasking.assignment:
+            self._feed(machine.Reassigned(situation, tasking.source))
+        elif tasking.assignment:
+            self._shell.perform(machine.Tell(Prompt.ASSIGNMENT_TAKEN))
 
     # What time brings
 
@@ -498,6 +527,7 @@ class Daemon:
             "phase_zh": zh,
             "phase_en": en,
             "recording": self.state.recording.id if self.state.recording else None,
+            "matter": self._matter(),
             "media_seconds": capture.media_us(now_us()) / 1e6 if capture else 0.0,
             "hazard": self.state.hazard,
             "docked": self.state.docked,
@@ -508,6 +538,12 @@ class Daemon:
             "custody": self._handover.status(),
             **facts(self.parts, self._shell, self._settings.encoder),
         }
+
+    def _matter(self) -> dict[str, Any]:
+        """Its number alone: whose matter it is, and where, is nothing for a screen."""
+        shown: machine.Recording | Tasking = self.state.recording or self._tasking
+        number = shown.assignment.matter if shown.assignment else None
+        return {"number": number, "source": shown.source if number else None, "unusable": bool(self._unusable)}
 
 
 def now_us() -> int:

@@ -35,6 +35,9 @@ class Recorder(Protocol):
     def restrict(self, content: RestrictedContent, text: str | None) -> None:
         """Declares content that must not be recorded."""
 
+    def assign(self, text: str | None) -> None:
+        """Gives the matter, or (None) takes it away."""
+
     def reload(self) -> None:
         """Takes newer documents."""
 
@@ -46,7 +49,7 @@ class Desk:
         self._recorder = recorder
 
     def answer(self, request: Request) -> None:
-        """Does what is asked; the caller answers with the status. Raises UsageError, RefusedError, TrustError."""
+        """Does what is asked; the caller answers with the status. Raises any RecorderError."""
         recorder, fields = self._recorder, request.fields
         match request.do:
             case "press" | "photo":
@@ -63,14 +66,22 @@ class Desk:
                 recorder.restrict(
                     _one_of(RestrictedContent, fields.get("content", "privacy"), "content"), _text(fields.get("text"))
                 )
-            case "reload":
-                if recorder.state.recording is not None:
-                    raise RefusedError("录制中不能更新 not while recording")
-                recorder.reload()
             case "drive":
                 self._drive(fields)
             case "status":
                 pass
+            case _:
+                self._answer_papers(request)
+
+    def _answer_papers(self, request: Request) -> None:
+        recorder = self._recorder
+        match request.do:
+            case "assign":
+                recorder.assign(_assignment(request.fields.get("assignment")))
+            case "reload":
+                if recorder.state.recording is not None:
+                    raise RefusedError("录制中不能更新 not while recording")
+                recorder.reload()
             case _:
                 raise UsageError(f"unknown request {request.do!r}")
 
@@ -113,6 +124,13 @@ def _hold_ns(hold_ms: object) -> int:
 def _one_of(words: Any, value: object, name: str) -> Any:
     if value not in get_args(words):
         raise UsageError(f"{name} is one of {', '.join(get_args(words))}")
+    return value
+
+
+def _assignment(value: object) -> str | None:
+    """None, said on purpose by the word alone, clears."""
+    if value is not None and (not isinstance(value, str) or not value.strip()):
+        raise UsageError("assignment is the text of an assignment, JSON or signed")
     return value
 
 

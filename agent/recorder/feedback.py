@@ -106,6 +106,7 @@ PROMPTS: Final[dict[Prompt, Told]] = {
     Prompt.PHOTO_TAKEN: Told(Rank.CONFIRMATION, Pattern(50, 50, 2)),
     Prompt.SITE_ASKED: Told(Rank.CONFIRMATION),
     Prompt.ASSIGNMENT_TAKEN: Told(Rank.CONFIRMATION, _SHORT),
+    Prompt.ASSIGNMENT_REFUSED: Told(Rank.WARNING, _NOTE),
     Prompt.NOTICE_FAILED: Told(Rank.WARNING, _REFUSED),
     Prompt.REFUSED_HAZARD: Told(Rank.WARNING, _LONG, "hazard"),
     Prompt.LEAVE_OR_SWITCH_OFF: Told(Rank.WARNING, _LONG, "hazard"),

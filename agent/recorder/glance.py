@@ -13,13 +13,16 @@ from typing import Final
 import av
 import zxingcpp
 
-from agent.hardware.parts import VideoFrame
+from agent.errors import HardwareError
+from agent.evidence.dispatch import MAX_CODE_CHARACTERS, may_be_assignment
+from agent.hardware.parts import EncodedPicture, VideoFrame
+from agent.recorder.stills import decoded
 
 LOOK_SECONDS: Final = 0.2
 """At most five looks a second: what a small processor can spare while the notice plays."""
 _FORMATS: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
-MAX_CODE_CHARACTERS: Final = 4_296
-"""What the largest QR code holds."""
+MOST_POSTED: Final = 8
+"""A screen that shows one code after another keeps nobody busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +32,38 @@ class CodeSeen:
     text: str
 
 
-def read_code(picture: av.VideoFrame) -> str | None:
-    """The text of a QR code in the picture; None when there is none that can be read."""
+def read_codes(picture: av.VideoFrame) -> list[str]:
+    """The texts of all QR codes in the picture that can be read."""
     grey = picture.reformat(format="gray").to_ndarray()
-    for found in zxingcpp.read_barcodes(grey, formats=_FORMATS):
-        if 0 < len(found.text) <= MAX_CODE_CHARACTERS:
-            return str(found.text)
-    return None
+    texts = [str(found.text) for found in zxingcpp.read_barcodes(grey, formats=_FORMATS)]
+    return [text for text in texts if 0 < len(text) <= MAX_CODE_CHARACTERS]
+
+
+def _codes(frame: VideoFrame | EncodedPicture | None) -> list[str]:
+    try:
+        raw = decoded(frame) if isinstance(frame, EncodedPicture) else frame
+    except HardwareError:
+        return []  # the next keyframe is looked at instead
+    return read_codes(raw.picture) if raw else []
 
 
 class Glance:
-    """Looks at the newest picture only, on a thread of its own; each text is posted once."""
+    """Looks at the newest picture only, on a thread of its own.
+
+    Codes that are not ours are passed over in silence: in a street there are many. What could be ours is posted once,
+    and at most MOST_POSTED of one glance.
+    """
 
     def __init__(self, post: Callable[[CodeSeen], None]) -> None:
         self._post = post
-        self._newest: VideoFrame | None = None
+        self._newest: VideoFrame | EncodedPicture | None = None
+        self._posted: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="glance", daemon=True)
         self._thread.start()
 
-    def show(self, frame: VideoFrame) -> None:
-        """A picture that is thrown away; any thread, never waits."""
+    def show(self, frame: VideoFrame | EncodedPicture) -> None:
+        """A picture that is thrown away, whole by itself; any thread, never waits."""
         self._newest = frame
 
     def close(self) -> None:
@@ -58,10 +72,13 @@ class Glance:
         self._newest = None
 
     def _run(self) -> None:
-        seen: set[str] = set()
         while not self._stopping.wait(LOOK_SECONDS):
             frame, self._newest = self._newest, None
-            text = read_code(frame.picture) if frame is not None else None
-            if text is not None and text not in seen and not self._stopping.is_set():
-                seen.add(text)
-                self._post(CodeSeen(text))
+            for text in _codes(frame):
+                self._consider(text)
+
+    def _consider(self, text: str) -> None:
+        known = text in self._posted or len(self._posted) >= MOST_POSTED
+        if not known and may_be_assignment(text) and not self._stopping.is_set():
+            self._posted.add(text)
+            self._post(CodeSeen(text))

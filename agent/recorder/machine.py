@@ -131,7 +131,7 @@ class MarkAsked:
 
 @dataclass(frozen=True, slots=True)
 class Reassigned:
-    """The camera was shown the code of an assignment, while its pictures are thrown away; the situation with it."""
+    """An assignment was taken before the recording is open, such as from a code shown; the situation with it."""
 
     situation: Situation
     source: Literal["file", "qr", "dispatch"] | None

@@ -26,6 +26,8 @@ class RecorderSettings:
     """Local control socket; whoever may open it may press the button."""
     assignment: Path | None = None
     """The matter being worked on, by hand (JSON), from a code, or from dispatch (JWS); read anew at every press."""
+    unsigned_codes: bool = False
+    """R12.2: a code shown to the camera counts even if the agency did not sign it. Anybody can hang up such a code."""
     hazard_command: bool = False
     """R13.1: until the agency's flag has come, the hazard is unknown. Once one has come, it counts anyway."""
     record_kind: Literal["video", "audio", "fixed"] = "video"

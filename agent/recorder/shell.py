@@ -12,7 +12,7 @@ from agent.evidence.documents import Particulars, Remark
 from agent.evidence.encoding import dump_json
 from agent.evidence.entries import Gap, Heard, Notice, ObjectRef, Photo, SoundFormat, VideoFormat
 from agent.evidence.sealing import seal
-from agent.hardware.parts import Parts, PlaybackProof, VideoFrame
+from agent.hardware.parts import EncodedPicture, Parts, PlaybackProof, VideoFrame
 from agent.recorder import machine
 from agent.recorder.announcer import Announcer, Rank, Saying
 from agent.recorder.audibility import NOT_MEASURED, AudibilityMeter
@@ -180,7 +180,7 @@ class Shell:
             log.error("cannot start", part=self.capture.leading, code=error.code, why=str(error))
             self._post(machine.PartLost(Gap(recording.id, self.capture.leading, None, 0), True, str(error)))
 
-    def _look_for_code(self, recording: machine.Recording) -> Callable[[VideoFrame], None] | None:
+    def _look_for_code(self, recording: machine.Recording) -> Callable[[VideoFrame | EncodedPicture], None] | None:
         """R12.2: where assignments are taken, the pictures of the warming camera are looked at for one."""
         if self.settings.assignment is None or recording.kind not in ("video", "photo"):
             return None

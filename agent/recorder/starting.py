@@ -72,7 +72,7 @@ def pressed_after_failed_notice(state: State, event: Pressed) -> Step:
 
 
 def reassigned(state: State, event: Reassigned) -> Step:
-    """R12.2: the code counts for this recording, if with it the recording is still permitted."""
+    """R12.2: the assignment counts for this recording, if with it the recording is still permitted."""
     recording = state.recording
     if recording is None or recording.cancelled:
         return state, []

@@ -136,6 +136,23 @@ def test_what_merely_runs_on_is_no_news_and_what_changes_is() -> None:
         assert essence(RECORDING | news) != essence(RECORDING)
 
 
+@pytest.mark.parametrize(
+    ("matter", "shown", "trouble"),
+    [
+        ({"number": "matter-7", "source": "qr", "unusable": False}, "matter-7  二维码 code", False),
+        ({"number": "matter-7", "source": "dispatch", "unusable": False}, "matter-7  下发 dispatch", False),
+        ({"number": None, "source": None, "unusable": False}, "无 none", False),
+        ({"number": None, "source": None, "unusable": True}, "无法读取 cannot be read", True),
+    ],
+)
+def test_the_matter_is_shown_by_its_number_and_its_way_and_one_that_cannot_be_read_needs_a_hand(
+    matter: dict[str, Any], shown: str, trouble: bool
+) -> None:
+    status = READY | {"matter": matter}
+    assert [(row.value, row.trouble) for row in rows(status) if "matter" in row.label] == [(shown, trouble)]
+    assert essence(status) != essence(READY), "a new matter is news"
+
+
 def test_an_answer_without_the_newer_facts_is_shown_as_far_as_it_goes() -> None:
     plain = {name: READY[name] for name in ("device", "phase", "phase_zh", "phase_en", "recording", "media_seconds",
              "hazard", "docked", "ledger_size", "free_bytes", "power")}  # fmt: skip

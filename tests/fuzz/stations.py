@@ -12,9 +12,11 @@ from agent.commands.judging import read_identity_file
 from agent.dock.catalogue import Catalogue
 from agent.dock.register import DeviceRegister
 from agent.dock.staging import Staging
+from agent.evidence.dispatch import Dispatch, code_of, may_be_assignment, sign_dispatch, token_of
+from agent.evidence.documents import Assignment
 from agent.evidence.entries import ObjectRef
+from agent.recorder.assignments import AssignmentBook
 from agent.recorder.control import Request, _serve
-from agent.recorder.credentials import load_assignment
 from agent.witness.alarms import AlarmBook
 from agent.witness.core import WitnessCore
 from agent.witness.memory import Memory
@@ -158,7 +160,23 @@ def staging(data: bytes) -> None:
 
 
 def assignment(data: bytes) -> None:
-    load_assignment(written("assignment.json", data))
+    """The file of the matter, in each of its forms."""
+    place = clean("assignment")
+    (place / "file").write_bytes(data)
+    AssignmentBook(place / "file", place, trust(), DEVICE, unsigned_codes=True).read()
+
+
+def code(data: bytes) -> None:
+    """The text of a code before the camera."""
+    text = data.decode("utf-8", "replace")
+    ours = may_be_assignment(text)
+    token_of(text, trust())
+    assert ours
+
+
+def _token() -> bytes:
+    matter = Assignment("m-1", "inspection", "start", "某公司", "某街 1 号", ["张三"], None, None, mandatory=True)
+    return sign_dispatch(Dispatch(1, "assignment", agency().name, DEVICE, 5, matter), agency().documents)
 
 
 def assignments() -> list[bytes]:
@@ -167,7 +185,13 @@ def assignments() -> list[bytes]:
         **{"officers": ["张三"], "restricted": None, "mandatory": True},
     }
     zone = {"zone": "1", "group": "IIB", "temperature_class": "T3", "surface_celsius": None}
-    return [compact(shape | {"hazard": None}), compact(shape | {"hazard": zone})]
+    bare = [compact(shape | {"hazard": None}), compact(shape | {"hazard": zone})]
+    shown = [code_of(_token()), _token().decode(), bare[0].decode()]
+    return [*bare, _token(), *(compact({"source": "qr", "code": text}) for text in shown)]
+
+
+def codes() -> list[bytes]:
+    return [code_of(_token()).encode()]
 
 
 def control(data: bytes) -> None:

@@ -39,7 +39,7 @@ _AGE_KEY: Final = "# created: now\nAGE-SECRET-KEY-1RU685NFAH0EJ59V37AL6WC3TGNY20
 _TOPICS: Final = (
     *("er/v1/er-1/up/state", "er/v1/er-1/up/ledger/12", "er/v1/er-1/up/checkpoint", "er/v1/dock/dock-1/state"),
     *(f"er/v1/er-1/up/object/{'a' * 64}/{step}" for step in ("open", "7", "close")),
-    *(f"er/v1/er-1/down/{word}" for word in ("receipt", "have", "credit", "command", "checkpoint")),
+    *(f"er/v1/er-1/down/{word}" for word in ("receipt", "have", "credit", "command", "checkpoint", "assignment")),
 )
 _FORMAT, _TRUST = (FormatError,), (TrustError,)
 
@@ -81,6 +81,7 @@ TARGETS: Final = (
     Target("catalogue", stations.catalogue, (), stations.catalogues, json=True),
     Target("accepted-devices", stations.accepted, _TRUST, stations.accepted_lists, json=True),
     Target("staging-list", stations.staging, _FORMAT, stations.staging_lists),
+    Target("code", stations.code, (FormatError, TrustError), stations.codes),
     Target("assignment", stations.assignment, _FORMAT, stations.assignments, json=True),
     Target(
         "control", stations.control, (), seeds.fixed('{"do":"press"}\n', '{"do":"mark","kind":"moment"}'), json=True
