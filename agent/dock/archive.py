@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from agent.dock.holdings import Holdings, ReceiptBook
 from agent.dock.settings import DockSettings
 from agent.dock.staging import Staging, list_path
+from agent.dock.store import Taken
 from agent.dock.verified import Verified, describe, read_verified, resume_chain, write_verified
 from agent.errors import FormatError, StorageError, TrustError
 from agent.evidence.checkpoint import newest_note
@@ -34,14 +34,6 @@ _WRITE_ONCE: Final = 0o440
 VERIFIED_EVERY_LINES: Final = 4096
 """After so many lines, at least, what was verified is kept: a start after a crash verifies no more than about these."""
 _log = logger("dock")
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A line was accepted: its entry, and the bytes that will be on disk after ``flush``."""
-
-    entry: Entry
-    line: bytes
 
 
 class DeviceArchive:

@@ -18,8 +18,8 @@ from nacl.signing import SigningKey
 
 from agent.custody import wire
 from agent.custody.wire import Credit, DeviceState, Have, HeldObject, Kind, ObjectClose, ObjectOpen, Topic
-from agent.dock.archive import DeviceArchive, Taken
 from agent.dock.staging import Staging
+from agent.dock.store import ArchiveStore, Taken
 from agent.dock.witness import Witness
 from agent.errors import FormatError, TrustError, WireError
 from agent.evidence.checkpoint import open_note
@@ -91,7 +91,7 @@ class DockKeys:
 class Intake:
     """One device's session. Used by one thread. StorageError passes through: the service then drops the session."""
 
-    def __init__(self, archive: DeviceArchive, witness: Witness, keys: DockKeys, window_bytes: int) -> None:
+    def __init__(self, archive: ArchiveStore, witness: Witness, keys: DockKeys, window_bytes: int) -> None:
         self.device = archive.device
         self.state: DeviceState | None = None
         """What the device last said of itself; None before that and after it left."""
@@ -117,7 +117,7 @@ class Intake:
     # -- what others ask --------------------------------------------------------------------------------------------
 
     @property
-    def archive(self) -> DeviceArchive:
+    def archive(self) -> ArchiveStore:
         """The device's part of the archive."""
         return self._archive
 
@@ -171,6 +171,10 @@ class Intake:
         while receipt := self._sign_receipt():
             outs += receipt
         return outs + self._credit_if_due(1)
+
+    def ask_anew(self, why: str) -> list[Out]:
+        """Another worker served this device: what it was sent and did not make durable is to be sent again."""
+        return self._resync(why)
 
     def _on_state(self, state: DeviceState) -> list[Out]:
         before = self.state

@@ -211,7 +211,9 @@ class DockService:
                 case Publish(topic, payload):
                     self._publish(topic, payload)
                 case Cosigned(device, note):
-                    offered = self._intakes[device].archive.offered()
+                    archive = self._intakes[device].archive
+                    assert isinstance(archive, DeviceArchive)  # a dock's own; others are asked of an index on disk
+                    offered = archive.offered()
                     self._asker.offer(device, Offer(note, offered, offered))
 
     def _publish_hazard(self) -> None:

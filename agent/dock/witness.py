@@ -11,7 +11,7 @@ from typing import Literal
 
 from nacl.signing import SigningKey
 
-from agent.dock.archive import DeviceArchive
+from agent.dock.store import ArchiveStore, WitnessMemory
 from agent.errors import FormatError, SignatureError, StorageError
 from agent.evidence.checkpoint import check_ledger_signature, compose, cosign, open_note, origin_of
 from agent.witness.memory import Memory, Remembered
@@ -29,9 +29,14 @@ class Judgement:
 class Witness:
     """One per device; its memory is one file, written before a cosignature leaves."""
 
-    def __init__(self, folder: Path, agency: str, name: str, key: SigningKey, archive: DeviceArchive) -> None:
-        """Raises StorageError when the ledger held does not continue what was cosigned: our own archive went back."""
-        self._memory = Memory(folder)
+    def __init__(
+        self, memory: Path | WitnessMemory, agency: str, name: str, key: SigningKey, archive: ArchiveStore
+    ) -> None:
+        """``memory``: or the folder of one. Raises StorageError when the ledger held does not continue what was cosigned.
+
+        Our own archive then went back.
+        """
+        self._memory: WitnessMemory = Memory(memory) if isinstance(memory, Path) else memory
         self._origin = origin_of(agency, archive.device)
         self._name, self._key, self._archive = name, key, archive
         self.last = self._memory.read(self._origin)
