@@ -48,7 +48,7 @@ $(VENV)/dev.stamp: $(VENV)/bin/python provisioning/lock/dev.txt pyproject.toml
 	touch $@
 
 lock: $(VENV)/dev.stamp  ## resolves the pins anew
-	for set in run:dock dev:dock,dev; do \
+	for set in run:dock cluster:dock,cluster dev:dock,cluster,dev; do \
 	  $(VENV)/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 	    --no-emit-trusted-host --no-header --no-annotate $$(echo $${set#*:} | tr , '\n' | sed 's/^/--extra /' | tr '\n' ' ') \
 	    pyproject.toml -o provisioning/lock/$${set%%:*}.txt || exit 1; done

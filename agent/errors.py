@@ -137,6 +137,20 @@ class LockedError(StorageError):
     advice = "另一进程正在使用该目录，请先停止它。 Stop the other process that uses this folder."
 
 
+class FencedError(StorageError):
+    """Another worker of the intake has taken this device over; nothing more may be written for it here."""
+
+    code = "ER-3011"
+    advice = "由另一工作进程接管，无需处理。 Another worker serves the device now; nothing needs doing."
+
+
+class WriteOnceError(StorageError):
+    """The archive's server does not do what a write-once archive stands on: conditional writes, or object lock."""
+
+    code = "ER-3012"
+    advice = "请更换存储服务，或为存储桶启用对象锁定。 Use another server, or a bucket made with object lock."
+
+
 class HardwareError(RecorderError):
     """A part is missing, failed, or does not answer in time."""
 

@@ -18,6 +18,7 @@ BREACHES = {
     "hardware libraries": ("agent/recorder/machine.py", "import gpiozero"),
     "one module speaks MQTT": ("agent/dock/service.py", "import paho.mqtt.client"),
     "one module serves HTTP": ("agent/dock/service.py", "import waitress"),
+    "one module speaks S3": ("agent/dock/cluster/archive.py", "import boto3"),
     "TinyDB behind its classes": ("agent/recorder/journal.py", "import tinydb"),
     "provisioning keeps to the format": ("provisioning/agency.py", "import agent.hardware.parts"),
     "the agent does not know provisioning": ("agent/config.py", "import provisioning.agency"),

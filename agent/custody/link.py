@@ -119,11 +119,13 @@ class _Connection:
 class Link:
     """Keeps one connection to the broker alive, hands what arrives to a bounded inbox. ``publish`` is thread-safe."""
 
-    def __init__(self, settings: LinkSettings, will: Will, subscribe: list[str], inbox: queue.Queue[Any]) -> None:
+    def __init__(
+        self, settings: LinkSettings, will: Will | None, subscribe: list[str], inbox: queue.Queue[Any]
+    ) -> None:
         """Does nothing yet. The inbox's ``maxsize`` must be finite and leave room beside the reserved places."""
         if inbox.maxsize <= RESERVED_SLOTS * 2:
             raise ValueError("the inbox must be bounded, with room for messages")
-        self._settings, self._will, self._filters, self._inbox = settings, will, subscribe, inbox
+        self._settings, self._will, self._filters, self._inbox = settings, will, list(subscribe), inbox
         self._tls = tls_context(settings)
         self._room = threading.Condition()
         self._connection: _Connection | None = None
@@ -157,6 +159,23 @@ class Link:
         if connection is not None:
             connection.reason = connection.reason or reason
             self._kick.set()
+
+    def subscribe(self, name: str) -> None:
+        """Takes in what a further filter names, in this connection and those that follow. Any thread."""
+        with self._room:
+            self._filters.append(name)
+            connection = self._connection
+        if connection is not None:
+            connection.client.subscribe(name, 1)
+
+    def unsubscribe(self, name: str) -> None:
+        """No more of it; what is under way may still come. Any thread."""
+        with self._room:
+            if name in self._filters:
+                self._filters.remove(name)
+            connection = self._connection
+        if connection is not None:
+            connection.client.unsubscribe(name)
 
     def publish(
         self, topic: str, payload: bytes, qos: int = 1, retain: bool = False, timeout_seconds: float = 10.0
@@ -246,7 +265,8 @@ class Link:
         client.connect_timeout = CONNECT_SECONDS
         client.max_inflight_messages_set(self._settings.max_inflight)
         client.max_queued_messages_set(self._settings.max_queued)
-        client.will_set(self._will.topic, self._will.payload(session), qos=1, retain=True)
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload(session), qos=1, retain=True)
         self._wire_callbacks(client, connection)
         return connection
 
@@ -268,15 +288,14 @@ class Link:
             if code.is_failure:
                 connection.reason = f"the broker refuses us: {code}"
             else:
-                client.subscribe([(name, 1) for name in self._filters])
+                self._subscribe_all(connection)
 
         def subscribed(_c: Client, _d: Any, _mid: int, codes: list[ReasonCode], _p: Properties | None) -> None:
             if any(code.is_failure for code in codes):
                 connection.reason = "the broker refuses our subscription"
                 self._kick.set()
             else:
-                connection.up.set()
-                self._put_now(LinkUp(connection.session), connection, reserve=0)
+                self._come_up(connection)
 
         def message(_c: Client, _d: Any, message: MQTTMessage) -> None:
             event = Message(message.topic, bytes(message.payload), message.retain)
@@ -297,6 +316,17 @@ class Link:
         client.on_message = message
         client.on_publish = published
         client.on_disconnect = disconnected
+
+    def _subscribe_all(self, connection: _Connection) -> None:
+        if self._filters:
+            connection.client.subscribe([(name, 1) for name in self._filters])
+        else:
+            self._come_up(connection)
+
+    def _come_up(self, connection: _Connection) -> None:
+        if not connection.up.is_set():  # otherwise a filter that was added later
+            connection.up.set()
+            self._put_now(LinkUp(connection.session), connection, reserve=0)
 
     def _put_now(self, event: LinkEvent, connection: _Connection, reserve: int) -> None:
         if connection.reason:

@@ -33,7 +33,7 @@ START_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5.0
 _QUEUED_MESSAGES: Final = 16_384
 """Above what the dock's whole credit budget amounts to; a broker that drops says success all the same."""
-_MAX_PAYLOAD_BYTES: Final = MAX_PART_BYTES + 65_536
+MAX_PAYLOAD_BYTES: Final = MAX_PART_BYTES + 65_536
 _DEVICE_UNIT: Final = "device"
 _DOCK_UNIT: Final = "dock"
 
@@ -86,7 +86,7 @@ acl_file {folder / "acl"}
 set_tcp_nodelay true
 max_inflight_messages 64
 max_queued_messages {_QUEUED_MESSAGES}
-max_packet_size {_MAX_PAYLOAD_BYTES}
+max_packet_size {MAX_PAYLOAD_BYTES}
 log_dest stdout
 log_type error
 log_type warning
@@ -110,13 +110,12 @@ def nats_config(folder: Path, credentials: Path, port: int, dock: str, devices: 
 
     A user's name is the certificate's subject as RFC 2253 writes it.
     """
-    users = [_nats_device(device, agency) for device in sorted(devices)] + [_nats_dock(dock, agency)]
-    rows = ",\n      ".join(json.dumps(user) for user in users)
+    rows = ",\n      ".join(json.dumps(user) for user in nats_users(devices, dock, agency))
     return f"""\
 server_name: {json.dumps(dock)}
 # The NATS port itself is not for us: every user below may come by MQTT only.
 listen: "127.0.0.1:-1"
-max_payload: {_MAX_PAYLOAD_BYTES}
+max_payload: {MAX_PAYLOAD_BYTES}
 jetstream {{ store_dir: {json.dumps(str(folder / "jetstream"))}, max_mem: 64MB, max_file: 2GB }}
 mqtt {{
   port: {port}
@@ -138,6 +137,11 @@ accounts {{
   }}
 }}
 """
+
+
+def nats_users(devices: Iterable[str], dock: str, agency: str) -> list[dict[str, object]]:
+    """Who may connect, and what each may publish and subscribe to, as nats-server takes it."""
+    return [_nats_device(device, agency) for device in sorted(devices)] + [_nats_dock(dock, agency)]
 
 
 def _subject(name: str) -> str:

@@ -32,9 +32,9 @@ class Witness:
     def __init__(
         self, memory: Path | WitnessMemory, agency: str, name: str, key: SigningKey, archive: ArchiveStore
     ) -> None:
-        """``memory``: or the folder of one. Raises StorageError when the ledger held does not continue what was cosigned.
+        """``memory``: or the folder of one.
 
-        Our own archive then went back.
+        Raises StorageError when the ledger held does not continue what was cosigned: our own archive went back.
         """
         self._memory: WitnessMemory = Memory(memory) if isinstance(memory, Path) else memory
         self._origin = origin_of(agency, archive.device)

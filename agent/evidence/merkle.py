@@ -56,6 +56,11 @@ class Tree:
         self.size += 1
         return done
 
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The complete subtrees, the largest (leftmost) first: what it takes to continue the tree elsewhere."""
+        return tuple(self._peaks)
+
     def copy(self) -> Tree:
         """One more like it, that grows by itself."""
         return Tree(self.size, self._peaks)

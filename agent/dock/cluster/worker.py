@@ -1,0 +1,292 @@
+"""A worker of an intake: hears which devices and workers are there, serves the devices that are its own.
+
+Two links to the broker. One hears of all devices' states and of the workers; the other carries what the devices of this
+worker send, so that a device's messages come over one subscription and in their order.
+"""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final
+
+from agent.custody import wire
+from agent.custody.link import Link, LinkDown, LinkSettings, LinkUp, Message, Will
+from agent.custody.wire import DeviceState, Kind, Topic
+from agent.dock.cluster.bucket import Bucket
+from agent.dock.cluster.canary import prove
+from agent.dock.cluster.presence import Presence, WorkerState, preferred, worker_topic
+from agent.dock.cluster.session import Session, Tools
+from agent.dock.cluster.settings import IntakeSettings
+from agent.dock.hazard import HazardFlags
+from agent.dock.intake import DockKeys, Report
+from agent.dock.register import DeviceRegister
+from agent.dock.verified import seal_key
+from agent.errors import BrokerError, FormatError, TrustError, WireError
+from agent.evidence.documents import TrustBundle
+from agent.evidence.encoding import load_object
+from agent.evidence.keys import load_signing_key
+from agent.evidence.shapes import load_shape
+from agent.system import durable
+from agent.system.logs import logger
+
+_TURN_SECONDS: Final = 0.2
+_INBOX: Final = 65_536
+_LEAST_WINDOW: Final = 1_048_576
+_LINGER_SECONDS: Final = 30.0
+"""A device that has left is served for so long after: it may only have lost its network."""
+_REFUSED_SECONDS: Final = 30.0
+_WARNINGS: Final = frozenset({"quarantined", "refused", "fork", "rollback", "fault"})
+_log = logger("intake")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A device's last word."""
+
+    online: bool
+    at: float
+
+
+class Worker:
+    """One worker. ``run`` works until ``stop``; it may be killed at any moment."""
+
+    def __init__(self, settings: IntakeSettings, on_report: Callable[[Report], None] = lambda _report: None) -> None:
+        """Reads keys, trust and register, takes the scratch folder's lock, sends the canary out.
+
+        Raises TrustError, StorageError, ConfigError, WriteOnceError.
+        """
+        self._settings, self._on_report = settings, on_report
+        credentials = settings.credentials
+        with durable.storage_errors(credentials, "reading the credentials in"):
+            trust = TrustBundle.from_json((credentials / "trust.json").read_bytes())
+            receipt_key = load_signing_key((credentials / "receipt.key").read_bytes())
+            witness_key = load_signing_key((credentials / "witness.key").read_bytes())
+        self._register = DeviceRegister(credentials, trust)
+        self._hazard = HazardFlags(credentials, trust)
+        durable.make_private_folder(settings.scratch)
+        self._lock = durable.lock_folder(settings.scratch)
+        for left in settings.scratch.iterdir():
+            shutil.rmtree(left, ignore_errors=True)
+        self._bucket = Bucket(settings.s3)
+        prove(self._bucket)
+        if settings.s3.write_once != "required":
+            _log.warning("nothing is claimed of the archive: whoever has its keys can delete from it")
+        self._watched: queue.Queue[Any] = queue.Queue(_INBOX)
+        self._arrived: queue.Queue[Any] = queue.Queue(_INBOX)
+        filters = [wire.ROOT + "/+/up/state", worker_topic(settings.id, "+")]
+        will = Will(worker_topic(settings.id, settings.worker), self._life(online=False))
+        self._watch = Link(_link_settings(settings, "watch"), will, filters, self._watched)
+        self._data = Link(_link_settings(settings, "data"), None, [], self._arrived)
+        keys = DockKeys(settings.id, receipt_key, lambda: time.time_ns() // 1000)
+        self._tools = Tools(
+            self._bucket, settings.worker, trust, keys, witness_key, seal_key(receipt_key), settings.scratch,
+            self._register, self._publish, self._data.subscribe, self._data.unsubscribe, self._report,
+        )  # fmt: skip
+        self._presence = Presence(settings.worker, settings.silence_seconds)
+        self._sessions: dict[str, Session] = {}
+        self._seen: dict[str, _Seen] = {}
+        self._not_before: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._watch_session: int | None = None
+        self._listen_until = self._beat_at = self._turn_at = 0.0
+        self._reporting = threading.Lock()
+
+    def stop(self) -> None:
+        """Asks ``run`` to end; any thread, or a signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Serves until ``stop``. What was claimed is durable whenever this ends, and however."""
+        router = threading.Thread(target=self._route, name="router", daemon=True)
+        self._watch.start()
+        self._data.start()
+        router.start()
+        try:
+            while not self._stop.is_set():
+                self._turn()
+        finally:
+            self._end(router)
+
+    def _end(self, router: threading.Thread) -> None:
+        self._stop.set()
+        for session in list(self._sessions.values()):
+            session.stop()
+        for session in list(self._sessions.values()):
+            session.join()
+        if self._watch.connected and self._watch_session is not None:
+            self._say(self._life(online=False)(self._watch_session))
+        self._watch.stop()
+        self._data.stop()
+        router.join(_TURN_SECONDS * 10)
+        usage = self._bucket.usage
+        _log.info("usage", **usage.requests, sent_bytes=usage.sent_bytes, read_bytes=usage.read_bytes)
+        self._lock.release()
+
+    # -- the devices' messages, in a thread of their own ------------------------------------------------------------
+
+    def _route(self) -> None:
+        while not self._stop.is_set():
+            try:
+                event = self._arrived.get(timeout=_TURN_SECONDS)
+            except queue.Empty:
+                continue
+            if isinstance(event, Message):
+                session = self._sessions.get(_owner(event.topic))
+                if session is not None:
+                    session.offer(event)
+            elif isinstance(event, LinkDown):
+                _log.warning("data link down", reason=event.reason)
+                for session in list(self._sessions.values()):
+                    session.link_lost()
+
+    def _publish(self, topic: Topic, payload: bytes) -> None:
+        """Of any session's thread."""
+        try:
+            self._data.publish(str(topic), payload)
+        except BrokerError as error:
+            # Nothing is lost: receipts not entered are published again in the device's next round.
+            self._data.reconnect(str(error))
+
+    def _report(self, report: Report) -> None:
+        """Of any session's thread."""
+        level = _log.warning if report.kind in _WARNINGS else _log.info
+        level(report.kind, device=report.device, detail=report.detail, size_bytes=report.bytes)
+        with self._reporting:
+            self._on_report(report)
+
+    # -- who is there -----------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        with suppress(queue.Empty):
+            self._hear(self._watched.get(timeout=_TURN_SECONDS))
+        now = time.monotonic()
+        if now - self._turn_at >= _TURN_SECONDS:
+            self._turn_at = now
+            self._beat(now)
+            self._refresh()
+            self._share_out(now)
+
+    def _hear(self, event: object) -> None:
+        now = time.monotonic()
+        match event:
+            case LinkUp(session):
+                self._watch_session, self._beat_at = session, 0.0
+                self._presence.forget()
+                # Whoever comes would otherwise take every device for its own before it has heard of the others.
+                self._listen_until = now + self._settings.heartbeat_seconds * 2
+            case LinkDown(reason):
+                self._watch_session = None
+                _log.warning("watch link down", reason=reason)
+            case Message(topic, payload) if topic.startswith(worker_topic(self._settings.id, "")):
+                self._hear_worker(payload, now)
+            case Message(topic, payload):
+                self._hear_device(topic, payload, now)
+
+    def _hear_worker(self, payload: bytes, now: float) -> None:
+        try:
+            self._presence.hear(load_shape(WorkerState, load_object(payload)), now)
+        except FormatError as error:
+            _log.warning("a worker's message refused", error=str(error))
+
+    def _hear_device(self, name: str, payload: bytes, now: float) -> None:
+        try:
+            topic = wire.parse_topic(name)
+            if topic.kind is Kind.STATE and topic.owner in self._register.devices:
+                self._seen[topic.owner] = _Seen(wire.load(DeviceState, payload).online, now)
+        except WireError as error:
+            _log.warning("message refused", topic=name[:200], error=str(error))
+
+    def _beat(self, now: float) -> None:
+        if self._watch_session is not None and now - self._beat_at >= self._settings.heartbeat_seconds:
+            self._beat_at = now
+            self._say(self._life(online=True)(self._watch_session))
+
+    def _say(self, payload: bytes) -> None:
+        try:
+            self._watch.publish(worker_topic(self._settings.id, self._settings.worker), payload, timeout_seconds=1.0)
+        except BrokerError as error:
+            self._watch.reconnect(str(error))
+
+    def _life(self, online: bool) -> Callable[[int], bytes]:
+        worker = self._settings.worker
+        return lambda session: wire.dump(WorkerState(1, worker, session, online))
+
+    def _refresh(self) -> None:
+        try:
+            self._register.refresh()
+            self._hazard.refresh()
+        except TrustError as error:
+            _log.error("register", error=str(error), code=error.code)
+
+    # -- sharing out ------------------------------------------------------------------------------------------------
+
+    def _share_out(self, now: float) -> None:
+        self._bury(now)
+        if self._watch_session is None or now < self._listen_until:
+            return  # what is served goes on; whose the others are is not known
+        workers = self._presence.alive(now)
+        for device, seen in self._seen.items():
+            ours = preferred(device, workers) == self._settings.worker
+            session = self._sessions.get(device)
+            if session is not None and (not ours or (not seen.online and now - seen.at > _LINGER_SECONDS)):
+                session.stop()
+            elif session is None and ours and seen.online and now >= self._not_before.get(device, 0.0):
+                self._begin(device)
+        share = max(_LEAST_WINDOW, self._settings.budget_bytes // max(1, len(self._sessions)))
+        for session in self._sessions.values():
+            session.window_bytes = min(self._settings.window_bytes, share)
+
+    def _begin(self, device: str) -> None:
+        if self._register.why_not(device, None) is not None:
+            return
+        session = Session(device, self._tools, self._settings.window_bytes)
+        self._sessions[device] = session
+        session.start()
+        token = self._hazard.newest(device)
+        if token is not None:
+            try:
+                self._watch.publish(str(Topic(Kind.HAZARD, device)), token, retain=True)
+            except BrokerError as error:
+                self._watch.reconnect(str(error))
+
+    def _bury(self, now: float) -> None:
+        for device, session in list(self._sessions.items()):
+            if session.ended is not None:
+                del self._sessions[device]
+                # Whoever was fenced waits until both have heard of each other; else they would take turns.
+                pauses = {"stopped": 0.0, "fenced": self._settings.silence_seconds, "refused": _REFUSED_SECONDS}
+                self._not_before[device] = now + pauses[session.ended]
+
+
+def _owner(topic: str) -> str:
+    """Whose a message is, by its topic; nothing more is judged here."""
+    words = topic.split("/", 4)
+    return words[2] if len(words) > 3 else ""
+
+
+def _link_settings(settings: IntakeSettings, name: str) -> LinkSettings:
+    folder = settings.credentials
+    tls = (folder / "tls.key", folder / "tls.crt", folder / "ca.crt")
+    client = f"{settings.id}-{settings.worker}-{name}"
+    return LinkSettings(settings.host, settings.port, client, *tls, backoff_last_seconds=5.0)
+
+
+def main(settings: IntakeSettings, on_report: Callable[[Report], None]) -> int:
+    """Runs a worker in this process until SIGTERM or SIGINT; returns 0. Main thread only. Errors pass through."""
+    worker = Worker(settings, on_report)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    worker.run()
+    return 0
