@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from agent.custody.settings import CustodySettings
+from agent.dock.cluster.settings import IntakeSettings
 from agent.dock.settings import DockSettings
 from agent.errors import ConfigError
 from agent.hardware.settings import HardwareSettings
@@ -48,6 +49,16 @@ class DockConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     dock: DockSettings
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeConfig:
+    """The file of ``recorder intake`` and ``recorder archive``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    intake: IntakeSettings
     log: LogSettings = field(default_factory=LogSettings)
 
 

@@ -26,6 +26,7 @@ RUN_BY_RIG = "test_rigs.py"
 SLOW = (
     "hardware/test_rigs",
     "custody/",
+    "cluster/",
     "dock/",
     "provisioning/",
     "system/test_durable",

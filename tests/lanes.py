@@ -28,6 +28,11 @@ def _tools(*names: str) -> str | None:
     return f"{', '.join(missing)} not installed" if missing else None
 
 
+def _modules(*names: str) -> str | None:
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    return f"{', '.join(missing)} not installed" if missing else None
+
+
 def _rtsp() -> str | None:
     """Debian's GStreamer RTSP server, which only the system's own Python can import."""
     python = Path("/usr/bin/python3")
@@ -43,6 +48,7 @@ def lanes() -> dict[str, str | None]:
     return {
         "mosquitto": _tools("mosquitto"),
         "nats": _tools("nats-server"),
+        "s3": _modules("boto3", "moto", "flask"),
         "age": _tools("age", "age-keygen"),
         "ffmpeg": _tools("ffmpeg", "ffprobe"),
         "openssl": _tools("openssl"),

@@ -94,7 +94,7 @@ class Bucket:
                 Body=body,
                 ContentLength=size,
                 IfNoneMatch="*",
-                ChecksumSHA256=base64.b64encode(sha256).decode(),
+                **_sum(sha256),
                 **more,
             )
         self._count("put", sent=size)
@@ -173,9 +173,8 @@ class Bucket:
 
     def put_locked(self, key: str, data: bytes, until: datetime) -> str | None:
         """Stores bytes locked until then; returns the version, None when the server keeps none."""
-        digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         with self._asking("put", key):
-            found = self._client.put_object(**self._named(key), Body=data, ChecksumSHA256=digest, **_lock(until))
+            found = self._client.put_object(**self._named(key), Body=data, **_sum(hashlib.sha256(data).digest()), **_lock(until))
         version: str | None = found.get("VersionId")
         return version
 
@@ -226,6 +225,11 @@ class Bucket:
                 self.usage.requests[what] = self.usage.requests.get(what, 0) + 1
             self.usage.sent_bytes += sent
             self.usage.read_bytes += read
+
+
+def _sum(sha256: bytes) -> dict[str, str]:
+    # The server compares. Some want the algorithm named as well.
+    return {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": base64.b64encode(sha256).decode()}
 
 
 def _lock(until: datetime) -> dict[str, Any]:
