@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import selectors
-import signal
 import socket
 import subprocess
 import sys
@@ -28,18 +27,25 @@ BLOCK = 65_536
 
 
 class S3Server:
-    """moto's server in a process. It keeps everything in memory: pause and resume it, but a kill empties it."""
+    """An S3 server in a process, see ``s3_server.py``; ``plain`` is moto as it comes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, plain: bool = False) -> None:
+        self.port, self._folder, self._plain = free_port(), folder, plain
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        with (folder / "s3.log").open("ab") as log:
+        (folder / "stored").mkdir()
+        self.start()
+
+    def start(self) -> None:
+        program = ["-m", "moto.server", "-p", str(self.port)] if self._plain else self._ours()
+        with (self._folder / "s3.log").open("ab") as log:
+            command = [sys.executable, "-W", "ignore", *program]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_for(lambda: answers(self.port), what="the S3 server")
 
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
+    def _ours(self) -> list[str]:
+        return [str(Path(__file__).parent / "s3_server.py"), str(self.port), str(self._folder / "stored")]
+
+    def kill(self) -> None:
         self.process.kill()
         self.process.wait(5)
 

@@ -31,4 +31,4 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     server = S3Server(tmp_path_factory.mktemp("s3"))
     yield server.endpoint
-    server.stop()
+    server.kill()
