@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import random
 import selectors
+import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,10 @@ class Door:
 
     def open(self) -> None:
         self._is_shut = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._pairs
 
     def stop(self) -> None:
         self._stopping = True
@@ -230,9 +234,11 @@ class WorkerProcess:
         self.process.terminate()
         return self.process.wait(30)
 
-    def serves(self) -> bool:
-        """Whether it has taken a device over and heard of it."""
-        return '"event": "docked"' in self.log.read_text() or " docked" in self.log.read_text()
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
 
 class Cluster:
@@ -272,8 +278,3 @@ class Cluster:
                 worker.kill()
         self.door.stop()
         self.s3_door.stop()
-
-
-def settle(seconds: float) -> None:
-    """Lets a cluster that was just formed choose its leaders; nothing depends on it but the time limits of tests."""
-    time.sleep(seconds)
