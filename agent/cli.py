@@ -61,12 +61,42 @@ def _add_daemons(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     dock.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML: [dock] [log]")
     dock.add_argument("what", nargs="?", choices=["run", "status"], default="run", help="run（默认 default）| status")
     dock.add_argument("--json", action="store_true", help="status 以 JSON 输出 print the status as JSON")
+    _add_intake(commands)
     doctor = _add(
         commands, "doctor", "自检：配置、证书、部件、存储。", "Checks configuration, credentials, parts and storage; says what to do.",
         "\n不会录制，也不写账本。 Records nothing and writes nothing.",
     )  # fmt: skip
     doctor.add_argument("--config", type=Path, metavar="FILE", help="recorder.toml")
     doctor.add_argument("--errors", action="store_true", help="列出全部错误代码 print the table of all error codes")
+
+
+def _add_intake(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    intake = _add(
+        commands, "intake", "运行集群采集进程（NATS + S3），或查看、检查。", "Runs a worker of an intake on a NATS cluster with an S3 archive.",
+        "\n任意多个进程共用一个身份；每台设备同时只由一个进程写入。 Any number of workers are one dock; only one of them can write for a device."
+        "\n例 example:  recorder intake --config intake.toml            recorder intake --config intake.toml check"
+        "\n             recorder intake --config intake.toml node n1 > nats.conf",
+    )  # fmt: skip
+    intake.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML: [intake] [intake.s3] [log]")
+    intake.add_argument(
+        "what",
+        nargs="?",
+        choices=["run", "status", "check", "node"],
+        default="run",
+        help="run（默认 default）| status | check 验证存储桶 proves the bucket | node 节点配置 a broker node's configuration",
+    )
+    intake.add_argument("name", nargs="?", metavar="NODE", help="node：节点名 the node's name in [[intake.nodes]]")
+    intake.add_argument("--json", action="store_true", help="status, check 以 JSON 输出 as JSON")
+    archive = _add(
+        commands, "archive", "从 S3 档案库取回证据。", "Fetches evidence from an S3 archive into folders that recorder verify reads.",
+        "\n已取回的不再下载；每个对象都与其摘要核对。 What is there is not read again; every object is checked against its digest."
+        "\n例 example:  recorder archive fetch er-1 --to fetched --config intake.toml",
+    )  # fmt: skip
+    archive.add_argument("what", choices=["fetch", "list"], help="fetch | list 列出设备 the devices")
+    archive.add_argument("device", nargs="?", metavar="DEVICE", help="设备编号 whose")
+    archive.add_argument("--all", action="store_true", help="全部设备 every device")
+    archive.add_argument("--to", type=Path, default=Path("archive"), metavar="DIR", help="目标目录 where to (%(default)s)")
+    archive.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML: [intake] [intake.s3]")
 
 
 def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -144,6 +144,13 @@ class FencedError(StorageError):
     advice = "由另一工作进程接管，无需处理。 Another worker serves the device now; nothing needs doing."
 
 
+class ArchiveServerError(StorageError):
+    """The archive's server answers, and refuses: no permission, no such bucket or key, a condition not met."""
+
+    code = "ER-3013"
+    advice = "请检查存储桶名称、权限与对象锁定。 Check the bucket's name, permissions and object lock."
+
+
 class WriteOnceError(StorageError):
     """The archive's server does not do what a write-once archive stands on: conditional writes, or object lock."""
 

@@ -16,6 +16,8 @@ Command = Callable[[argparse.Namespace], int]
 _PLACES: Final = {
     "run": "running.run_command",
     "dock": "running.dock_command",
+    "intake": "intake.intake_command",
+    "archive": "intake.archive_command",
     "witness": "witnessing.witness_command",
     "doctor": "running.doctor_command",
     "verify": "judging.verify_command",

@@ -25,7 +25,7 @@ from agent.dock.hazard import HazardFlags
 from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
 from agent.dock.register import DeviceRegister
 from agent.dock.settings import DockSettings
-from agent.dock.status import Bay, DockStatus, StatusSocket
+from agent.dock.status import Bay, DockStatus, Meter, StatusSocket, bay_of
 from agent.dock.verified import seal_key
 from agent.dock.witness import Witness
 from agent.errors import BrokerError, RecorderError, StorageError, TrustError, WireError
@@ -74,7 +74,7 @@ class DockService:
         self._intakes: dict[str, Intake] = {}
         self._unsettled: dict[str, float] = {}
         self._refused: dict[str, str] = {}
-        self._meters: dict[str, _Meter] = {}
+        self._meters: dict[str, Meter] = {}
         self._messages: deque[str] = deque(maxlen=_KEPT_MESSAGES)
         self._status_at = 0.0
         self._status = DockStatus(1, settings.id, False, [], [])
@@ -301,33 +301,7 @@ class DockService:
         self._status = DockStatus(1, self._settings.id, self._link.connected, bays, list(self._messages))
 
     def _bay(self, intake: Intake) -> Bay:
-        state, archive = intake.state, intake.archive
-        speed = self._meters.setdefault(intake.device, _Meter()).speed(intake.received_bytes)
-        return Bay(
-            intake.device,
-            online=state is not None,
-            lines=archive.chain.size,
-            objects=archive.holdings.count,
-            received_bytes=intake.received_bytes,
-            bytes_per_second=speed,
-            pending_objects=state.pending_objects if state else 0,
-            pending_bytes=state.pending_bytes if state else 0,
-            refused=intake.ledger_refused,
-            may_be_taken=intake.may_be_taken,
-        )
-
-
-class _Meter:
-    """Bytes per second between two looks."""
-
-    def __init__(self) -> None:
-        self._bytes, self._at = 0, time.monotonic()
-
-    def speed(self, total: int) -> int:
-        now = time.monotonic()
-        grown, passed = max(0, total - self._bytes), max(1e-3, now - self._at)
-        self._bytes, self._at = total, now
-        return int(grown / passed)
+        return bay_of(intake, self._meters.setdefault(intake.device, Meter()))
 
 
 def _link_settings(settings: DockSettings) -> LinkSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import ConfigDict, Field
 
+from agent.dock.intake import Intake
 from agent.errors import FormatError, NotRunningError, StorageError
 from agent.evidence.encoding import dump_json, load_object
 from agent.evidence.shapes import STRICT, Count, Flag, FormatVersion, Name, Text, dump_shape, load_shape
@@ -52,6 +54,37 @@ class DockStatus:
     bays: list[Bay]
     messages: Annotated[list[Text], Field(max_length=50)]
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+class Meter:
+    """Bytes per second between two looks."""
+
+    def __init__(self) -> None:
+        self._bytes, self._at = 0, time.monotonic()
+
+    def speed(self, total: int) -> int:
+        """Since the last look."""
+        now = time.monotonic()
+        grown, passed = max(0, total - self._bytes), max(1e-3, now - self._at)
+        self._bytes, self._at = total, now
+        return int(grown / passed)
+
+
+def bay_of(intake: Intake, meter: Meter) -> Bay:
+    """One device as its intake sees it. From another thread than the intake's a number may be a moment late."""
+    state, archive = intake.state, intake.archive
+    return Bay(
+        intake.device,
+        online=state is not None,
+        lines=archive.chain.size,
+        objects=archive.holdings.count,
+        received_bytes=intake.received_bytes,
+        bytes_per_second=meter.speed(intake.received_bytes),
+        pending_objects=state.pending_objects if state else 0,
+        pending_bytes=state.pending_bytes if state else 0,
+        refused=intake.ledger_refused,
+        may_be_taken=intake.may_be_taken,
+    )
 
 
 class StatusSocket:

@@ -134,9 +134,7 @@ def test_what_the_slow_one_wrote_before_it_was_fenced_is_not_lost(bench: Bench) 
     assert second.flush() == 2
 
 
-def test_an_answer_that_was_lost_is_not_taken_for_another_worker(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_was_lost_is_not_taken_for_another_worker(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request is made again, the server says that the key is there: it is our own record."""
     archive = bench.open("w1")
     put = Bucket.put_once

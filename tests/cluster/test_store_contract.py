@@ -33,14 +33,14 @@ def unit(agency: Path, tmp_path: Path) -> Unit:
     return Unit(agency / "er-1", tmp_path / "evidence")
 
 
-def receipt_key(agency: Path) -> SigningKey:
-    return load_signing_key((agency / DOCK / "receipt.key").read_bytes())
+def key_of(agency: Path, name: str) -> SigningKey:
+    return load_signing_key((agency / DOCK / f"{name}.key").read_bytes())
 
 
 @pytest.fixture(params=["folder", "bucket"])
 def opener(request: pytest.FixtureRequest, agency: Path, tmp_path: Path, unit: Unit) -> Opener:
     """Opens the unit's archive, anew each time."""
-    trust, key = trust_of(agency / DOCK), seal_key(receipt_key(agency))
+    trust, key = trust_of(agency / DOCK), seal_key(key_of(agency, "receipt"))
     if request.param == "folder":
         settings = DockSettings(DOCK, tmp_path / "dock", agency / DOCK)
         for folder in (settings.archive, settings.staging):
@@ -77,7 +77,9 @@ def take_all(store: ArchiveStore, unit: Unit) -> None:
 def sign(store: ArchiveStore, agency: Path) -> bytes:
     refs = list(store.holdings.unreceipted.values())
     root = store.chain.tree.root().hex()
-    token = sign_receipt(Receipt(1, "receipt", DOCK, store.device, refs, store.chain.size, root, 1), receipt_key(agency))
+    token = sign_receipt(
+        Receipt(1, "receipt", DOCK, store.device, refs, store.chain.size, root, 1), key_of(agency, "receipt")
+    )
     store.receipts.enter(token)
     store.holdings.receipted(refs)
     return token
@@ -213,5 +215,3 @@ def test_a_cosigned_note_is_remembered_and_a_fork_refused(opener: Opener, unit: 
     assert last is not None
     assert last.note.encode() == judged.note
     again.close()
-
-

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from agent.dock.cluster.settings import BucketSettings
-from agent.errors import ConfigError, StorageError
+from agent.errors import ArchiveServerError, ConfigError, StorageError
 
 try:
     import boto3
@@ -38,10 +38,6 @@ _NOT_THERE: Final = 404
 
 class AlreadyThereError(Exception):
     """The key is there already; nothing was written. Not an error of the product's: whoever writes must judge."""
-
-
-class RefusedByServerError(StorageError):
-    """The server answers a request with a refusal."""
 
 
 @dataclass(slots=True)
@@ -139,7 +135,7 @@ class Bucket:
         try:
             with self._asking("head", key):
                 size = int(self._client.head_object(**self._named(key))["ContentLength"])
-        except RefusedByServerError as error:
+        except ArchiveServerError as error:
             if _status(error.__cause__) != _NOT_THERE:
                 raise
             size = None
@@ -174,7 +170,9 @@ class Bucket:
     def put_locked(self, key: str, data: bytes, until: datetime) -> str | None:
         """Stores bytes locked until then; returns the version, None when the server keeps none."""
         with self._asking("put", key):
-            found = self._client.put_object(**self._named(key), Body=data, **_sum(hashlib.sha256(data).digest()), **_lock(until))
+            found = self._client.put_object(
+                **self._named(key), Body=data, **_sum(hashlib.sha256(data).digest()), **_lock(until)
+            )
         version: str | None = found.get("VersionId")
         return version
 
@@ -186,12 +184,12 @@ class Bucket:
         return None if mode is None or until is None else (str(mode), until.replace(microsecond=0))
 
     def try_to_delete(self, key: str, version: str) -> None:
-        """Deletes a version, where the server lets it. Raises RefusedByServerError."""
+        """Deletes a version, where the server lets it. Raises ArchiveServerError."""
         with self._asking("delete", key):
             self._client.delete_object(**self._named(key), VersionId=version)
 
     def try_to_lock(self, key: str, version: str, mode: str, until: datetime) -> None:
-        """Changes a version's lock, where the server lets it. Raises RefusedByServerError."""
+        """Changes a version's lock, where the server lets it. Raises ArchiveServerError."""
         retention = {"Mode": mode, "RetainUntilDate": until}
         with self._asking("retention", key):
             self._client.put_object_retention(**self._named(key), VersionId=version, Retention=retention)
@@ -215,7 +213,7 @@ class Bucket:
             if what == "put" and _status(error) in _THERE_ALREADY:
                 self._count("put")
                 raise AlreadyThereError(key) from error
-            raise RefusedByServerError(f"{where}: {error}") from error
+            raise ArchiveServerError(f"{where}: {error}") from error
         except BotoCoreError as error:
             raise StorageError(f"{where}: {error}") from error
 

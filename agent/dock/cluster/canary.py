@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from agent.dock.cluster.bucket import AlreadyThereError, Bucket, RefusedByServerError
-from agent.errors import WriteOnceError
+from agent.dock.cluster.bucket import AlreadyThereError, Bucket
+from agent.errors import ArchiveServerError, WriteOnceError
 
 FOLDER: Final = "canary/"
 LOCKED_FOR: Final = timedelta(minutes=10)
@@ -50,7 +50,7 @@ def _prove_lock(bucket: Bucket, key: str) -> None:
     until = datetime.now(UTC).replace(microsecond=0) + LOCKED_FOR
     try:
         version = bucket.put_locked(key, b"canary", until)
-    except RefusedByServerError as error:
+    except ArchiveServerError as error:
         raise WriteOnceError(f"the bucket takes no locked object: {error}") from error
     if version is None or bucket.lock_of(key) != ("COMPLIANCE", until):
         raise WriteOnceError("the server stores an object that was to be locked without its lock")
@@ -64,6 +64,6 @@ def _prove_lock(bucket: Bucket, key: str) -> None:
 def _must_refuse(what: str, attempt: Callable[[], None]) -> None:
     try:
         attempt()
-    except RefusedByServerError:
+    except ArchiveServerError:
         return
     raise WriteOnceError(f"the server {what}")

@@ -76,6 +76,13 @@ class IntakeSettings:
     heartbeat_seconds: Annotated[float, Ge(0.1), Le(60)] = 2.0
     silence_seconds: Annotated[float, Ge(0.5), Le(600)] = 10.0
     """A worker not heard of for so long no longer counts; its devices are served by others."""
+    console: Path | None = None
+    """Unix socket for the status; in ``scratch``'s folder when not given."""
     nodes: Annotated[list[NodeSettings], Field(max_length=64)] = field(default_factory=list)
     """For ``recorder intake node``, which writes a node's configuration."""
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    @property
+    def console_socket(self) -> Path:
+        """Where the status is served."""
+        return self.console or self.scratch.with_name(f"{self.worker}.sock")

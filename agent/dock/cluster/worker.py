@@ -11,6 +11,7 @@ import shutil
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,12 +23,14 @@ from agent.custody.link import Link, LinkDown, LinkSettings, LinkUp, Message, Wi
 from agent.custody.wire import DeviceState, Kind, Topic
 from agent.dock.cluster.bucket import Bucket
 from agent.dock.cluster.canary import prove
+from agent.dock.cluster.notices import Notices
 from agent.dock.cluster.presence import Presence, WorkerState, preferred, worker_topic
 from agent.dock.cluster.session import Session, Tools
 from agent.dock.cluster.settings import IntakeSettings
-from agent.dock.hazard import HazardFlags
-from agent.dock.intake import DockKeys, Report
+from agent.dock.console import event_text
+from agent.dock.intake import DockKeys, Intake, Report
 from agent.dock.register import DeviceRegister
+from agent.dock.status import Bay, DockStatus, Meter, StatusSocket, bay_of
 from agent.dock.verified import seal_key
 from agent.errors import BrokerError, FormatError, TrustError, WireError
 from agent.evidence.documents import TrustBundle
@@ -42,6 +45,9 @@ _INBOX: Final = 65_536
 _LEAST_WINDOW: Final = 1_048_576
 _LINGER_SECONDS: Final = 30.0
 """A device that has left is served for so long after: it may only have lost its network."""
+_NOTICES: Final = "dock"
+"""No device is called so: whose the notices to all devices are."""
+_KEPT_MESSAGES: Final = 50
 _REFUSED_SECONDS: Final = 30.0
 _WARNINGS: Final = frozenset({"quarantined", "refused", "fork", "rollback", "fault"})
 _log = logger("intake")
@@ -70,7 +76,7 @@ class Worker:
             receipt_key = load_signing_key((credentials / "receipt.key").read_bytes())
             witness_key = load_signing_key((credentials / "witness.key").read_bytes())
         self._register = DeviceRegister(credentials, trust)
-        self._hazard = HazardFlags(credentials, trust)
+        self._notices = Notices(credentials, trust, self._register)
         durable.make_private_folder(settings.scratch)
         self._lock = durable.lock_folder(settings.scratch)
         for left in settings.scratch.iterdir():
@@ -98,6 +104,9 @@ class Worker:
         self._watch_session: int | None = None
         self._listen_until = self._beat_at = self._turn_at = 0.0
         self._reporting = threading.Lock()
+        self._messages: deque[str] = deque(maxlen=_KEPT_MESSAGES)
+        self._meters: dict[str, Meter] = {}
+        self._status = DockStatus(1, settings.id, False, [], [])
 
     def stop(self) -> None:
         """Asks ``run`` to end; any thread, or a signal handler."""
@@ -105,6 +114,8 @@ class Worker:
 
     def run(self) -> None:
         """Serves until ``stop``. What was claimed is durable whenever this ends, and however."""
+        console = StatusSocket(self._settings.console_socket, lambda: self._status)
+        console.start()
         router = threading.Thread(target=self._route, name="router", daemon=True)
         self._watch.start()
         self._data.start()
@@ -114,6 +125,7 @@ class Worker:
                 self._turn()
         finally:
             self._end(router)
+            console.stop()
 
     def _end(self, router: threading.Thread) -> None:
         self._stop.set()
@@ -160,6 +172,8 @@ class Worker:
         level = _log.warning if report.kind in _WARNINGS else _log.info
         level(report.kind, device=report.device, detail=report.detail, size_bytes=report.bytes)
         with self._reporting:
+            if report.kind not in ("object", "receipt"):
+                self._messages.append(event_text(report).plain[:500])
             self._on_report(report)
 
     # -- who is there -----------------------------------------------------------------------------------------------
@@ -173,6 +187,7 @@ class Worker:
             self._beat(now)
             self._refresh()
             self._share_out(now)
+            self._show()
 
     def _hear(self, event: object) -> None:
         now = time.monotonic()
@@ -180,6 +195,7 @@ class Worker:
             case LinkUp(session):
                 self._watch_session, self._beat_at = session, 0.0
                 self._presence.forget()
+                self._notices.again()
                 # Whoever comes would otherwise take every device for its own before it has heard of the others.
                 self._listen_until = now + self._settings.heartbeat_seconds * 2
             case LinkDown(reason):
@@ -221,8 +237,8 @@ class Worker:
 
     def _refresh(self) -> None:
         try:
-            self._register.refresh()
-            self._hazard.refresh()
+            if self._register.refresh():
+                self._notices.again()
         except TrustError as error:
             _log.error("register", error=str(error), code=error.code)
 
@@ -233,6 +249,7 @@ class Worker:
         if self._watch_session is None or now < self._listen_until:
             return  # what is served goes on; whose the others are is not known
         workers = self._presence.alive(now)
+        self._notices.refresh(preferred(_NOTICES, workers) == self._settings.worker, self._retain)
         for device, seen in self._seen.items():
             ours = preferred(device, workers) == self._settings.worker
             session = self._sessions.get(device)
@@ -250,12 +267,12 @@ class Worker:
         session = Session(device, self._tools, self._settings.window_bytes)
         self._sessions[device] = session
         session.start()
-        token = self._hazard.newest(device)
-        if token is not None:
-            try:
-                self._watch.publish(str(Topic(Kind.HAZARD, device)), token, retain=True)
-            except BrokerError as error:
-                self._watch.reconnect(str(error))
+
+    def _retain(self, topic: Topic, payload: bytes) -> None:
+        try:
+            self._watch.publish(str(topic), payload, retain=True)
+        except BrokerError as error:
+            self._watch.reconnect(str(error))
 
     def _bury(self, now: float) -> None:
         for device, session in list(self._sessions.items()):
@@ -264,6 +281,18 @@ class Worker:
                 # Whoever was fenced waits until both have heard of each other; else they would take turns.
                 pauses = {"stopped": 0.0, "fenced": self._settings.silence_seconds, "refused": _REFUSED_SECONDS}
                 self._not_before[device] = now + pauses[session.ended]
+
+    # -- status -----------------------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        found = [(name, session.intake) for name, session in sorted(self._sessions.items())]
+        bays = [self._bay(name, intake) for name, intake in found if intake is not None]
+        with self._reporting:
+            messages = list(self._messages)
+        self._status = DockStatus(1, self._settings.id, self._data.connected, bays, messages)
+
+    def _bay(self, device: str, intake: Intake) -> Bay:
+        return bay_of(intake, self._meters.setdefault(device, Meter()))
 
 
 def _owner(topic: str) -> str:
