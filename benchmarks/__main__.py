@@ -9,6 +9,7 @@ from typing import Final
 
 from benchmarks import (
     capture,
+    cluster,
     kills,
     latency,
     long_ledger,
@@ -32,6 +33,7 @@ ALL: Final[dict[str, Callable[..., Table]]] = {
     "verification": verification.run,
     "many_files": many_files.run,
     "segment_cuts": segment_cuts.run,
+    "cluster": cluster.run,
     "soak": soak.run,
     "kills": kills.run,
 }

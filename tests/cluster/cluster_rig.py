@@ -256,13 +256,13 @@ class Cluster:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         config = folder / "intake.toml"
-        port = more.pop("port", self.door.port)
+        port, s3_port = more.pop("port", self.door.port), more.pop("s3_port", self.s3_door.port)
         rows = "".join(f"{key} = {value}\n" for key, value in more.items())
         config.write_text(
             f'[intake]\nid = "{DOCK}"\nworker = "{name}"\nscratch = "scratch"\ncredentials = "{self.credentials}"\n'
             f"port = {port}\nheartbeat_seconds = 0.5\nsilence_seconds = 3.0\n{rows}"
             f'[intake.s3]\nbucket = "{self.direct.bucket}"\nretention_days = 30\n'
-            f'endpoint = "http://127.0.0.1:{self.s3_door.port}"\ntimeout_seconds = 2.0\n'
+            f'endpoint = "http://127.0.0.1:{s3_port}"\ntimeout_seconds = 2.0\n'
         )
         log = folder / "log"
         with log.open("ab") as out:
