@@ -11,8 +11,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +29,7 @@ from cluster_rig import Cluster, Nodes, S3Server, versions  # noqa: E402
 from custody_rig import DOCK, make_agency, wait_for  # noqa: E402
 
 from agent.dock.cluster.holdings import object_key  # noqa: E402
+from agent.dock.cluster.presence import preferred  # noqa: E402
 from agent.errors import StorageError  # noqa: E402
 from provisioning.agency import Agency  # noqa: E402
 from provisioning.credentials import DeviceOrder, enrol_device, refresh  # noqa: E402
@@ -48,7 +51,7 @@ class Size:
     idle_seconds: float
 
 
-FULL: Final = Size(devices=4, objects=30, workers=(1, 2, 3), idle=40, idle_seconds=30.0)
+FULL: Final = Size(devices=6, objects=15, workers=(1, 2, 3), idle=40, idle_seconds=30.0)
 QUICK: Final = Size(devices=1, objects=2, workers=(1,), idle=1, idle_seconds=1.0)
 
 
@@ -60,6 +63,8 @@ class Run:
     seconds: float
     cpu: dict[str, float]
     usage: dict[str, int]
+    standstill_seconds: float
+    """The longest time in which nothing was stored, between the first object and the last."""
 
     @property
     def speed(self) -> float:
@@ -81,14 +86,24 @@ class Site:
     def __init__(self, folder: Path, devices: int) -> None:
         self.folder = folder
         self.agency = folder / "agency"
-        self.names = [f"bench-{number}" for number in range(devices)]
+        self.names = _names(devices)
         make_agency(self.agency)
         with Agency(self.agency / "agency", writable=True, by="bench") as agency:
             for name in self.names:
                 enrol_device(agency, DeviceOrder(name, f"SN-{name}", "section-1"), self.agency / name)
             refresh(agency, self.agency / DOCK)
-        self.server = S3Server(_made(folder / "s3"))
+        self._servers = 0
+        self.server = self.fresh_server()
         self.nodes = Nodes(folder / "nodes", self.agency / DOCK, tuple(self.names))
+
+    def fresh_server(self) -> S3Server:
+        """An empty S3 server in place of the one before: it holds everything in memory."""
+        if self._servers:
+            self.server.kill()
+            shutil.rmtree(self.folder / "s3")
+        self._servers += 1
+        self.server = S3Server(_made(self.folder / "s3"))
+        return self.server
 
     def close(self) -> None:
         """Ends all servers."""
@@ -103,6 +118,24 @@ class Site:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+def _names(wanted: int) -> list[str]:
+    """Names of devices that rendezvous hashing shares out evenly among one, two or three workers: six and its like."""
+    found: list[str] = []
+    for number in count():
+        name = f"bench-{number}"
+        if len(found) == wanted:
+            return found
+        if all(_share(found, name, workers) < -(-6 // workers) for workers in (2, 3)) or len(found) >= 6:
+            found.append(name)
+    raise AssertionError
+
+
+def _share(found: list[str], name: str, workers: int) -> int:
+    """How many of the devices found go where this one would."""
+    there = [f"w{number}" for number in range(workers)]
+    return sum(preferred(one, there) == preferred(name, there) for one in found)
+
+
 def run(out: Path, quick: bool = False) -> Table:
     """All of it; everything made on the way is removed."""
     size = QUICK if quick else FULL
@@ -110,7 +143,7 @@ def run(out: Path, quick: bool = False) -> Table:
     site = Site(folder, max(size.devices, size.idle))
     try:
         alone = _server_alone(site, size)
-        runs = {count: _offload(site, size, count) for count in size.workers}
+        runs = {workers: _offload(site, size, workers) for workers in size.workers}
         killed = _offload(site, size, max(size.workers), lambda: site.nodes.kill(0))
         site.nodes.start(0)
         idle = _idle(site, size)
@@ -126,6 +159,7 @@ def _made(folder: Path) -> Path:
 
 
 def _cluster(site: Site, name: str) -> Cluster:
+    site.fresh_server()
     return Cluster(site.agency, _made(site.folder / name), site.server.endpoint, site.nodes)
 
 
@@ -133,13 +167,13 @@ def _server_alone(site: Site, size: Size) -> float:
     """MB/s at which the S3 server takes objects and gives them back: what no number of workers can exceed here."""
     cluster = _cluster(site, "alone")
     try:
-        data, count = bytes(OBJECT_BYTES), size.objects
+        data = bytes(OBJECT_BYTES)
         begun = time.monotonic()
-        for number in range(count):
+        for number in range(size.objects):
             key = object_key("alone", f"{number:064x}.age")
             cluster.bucket.put_once(key, data)
             cluster.bucket.digest_of(key)
-        return count * OBJECT_BYTES / 1e6 / (time.monotonic() - begun)
+        return size.objects * OBJECT_BYTES / 1e6 / (time.monotonic() - begun)
     finally:
         cluster.close()
 
@@ -173,7 +207,8 @@ def _offload(site: Site, size: Size, workers: int, in_the_middle: Callable[[], N
         cpu = {who: after[who] - before.get(who, 0.0) for who in after}
         cpu["recorders"] = sum(result["cpu"] for result in results)
         sent = sum(sum(result["objects"].values()) for result in results)
-        return Run(sent, max(result["ended"] for result in results) - begun, cpu, _usage(cluster))
+        seconds = max(result["ended"] for result in results) - begun
+        return Run(sent, seconds, cpu, _usage(cluster), _standstill(cluster))
     finally:
         for device in devices:
             device.kill()
@@ -214,13 +249,24 @@ def _seconds(pid: int) -> float:
 def _usage(cluster: Cluster) -> dict[str, int]:
     """What the workers asked of the bucket, over all."""
     total: dict[str, int] = {}
+    for event in _events(cluster, "usage"):
+        for key in ("put", "get", "head", "list", "sent_bytes", "read_bytes"):
+            total[key] = total.get(key, 0) + int(event.get(key, 0))
+    return total
+
+
+def _events(cluster: Cluster, name: str) -> Iterator[dict[str, Any]]:
+    """What the workers logged under a name."""
     for worker in cluster.workers.values():
         for line in worker.log.read_text().splitlines():
             event: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
-            if event.get("event") == "usage":
-                for key in ("put", "get", "head", "list", "sent_bytes", "read_bytes"):
-                    total[key] = total.get(key, 0) + int(event.get(key, 0))
-    return total
+            if event.get("event") == name:
+                yield event
+
+
+def _standstill(cluster: Cluster) -> float:
+    times = sorted(datetime.fromisoformat(event["timestamp"]) for event in _events(cluster, "object"))
+    return max(((later - sooner).total_seconds() for sooner, later in pairwise(times)), default=0.0)
 
 
 def _check(cluster: Cluster, results: dict[str, dict[str, Any]]) -> None:
@@ -283,8 +329,10 @@ def _memory(site: Site, worker: int) -> tuple[float, float]:
 def _table(size: Size, alone: float, runs: dict[int, Run], killed: Run, idle: Idle) -> Table:
     median = statistics.median
     rows = [Row("the S3 server alone, put and read back", alone, "MB/s")]
-    rows += [Row(f"device to bucket, {count} workers", one.speed, "MB/s") for count, one in runs.items()]
+    rows += [Row(f"device to bucket, {workers} workers", one.speed, "MB/s") for workers, one in runs.items()]
     rows.append(Row(f"{max(runs)} workers, a node killed in the middle", killed.speed, "MB/s"))
+    rows.append(Row("longest standstill, nothing killed", max(one.standstill_seconds for one in runs.values()), "s"))
+    rows.append(Row("longest standstill, a node killed", killed.standstill_seconds, "s"))
     for who in ("workers", "nodes", "recorders", "server"):
         rows.append(Row(f"processor, {who}", median(one.cpu_per_gb(who) for one in runs.values()), "s/GB"))
     for what in ("put", "get", "head", "list"):
@@ -302,6 +350,6 @@ def _table(size: Size, alone: float, runs: dict[int, Run], killed: Run, idle: Id
         "devices": size.devices, "objects_each": size.objects, "object_bytes": OBJECT_BYTES,
         "nodes": 3, "idle_devices": size.idle, "all_on": "one machine, S3 server included",
     }  # fmt: skip
-    raw = {"runs": {count: {"seconds": one.seconds, "cpu": one.cpu, "usage": one.usage} for count, one in runs.items()}}
-    raw["killed"] = {"seconds": killed.seconds, "cpu": killed.cpu, "usage": killed.usage}
+    raw = {"runs": {key: asdict(one) for key, one in runs.items()}}
+    raw["killed"] = asdict(killed)
     return Table("cluster", "past one dock: NATS JetStream, workers, S3", rows, conditions, raw)
