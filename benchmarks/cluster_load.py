@@ -36,7 +36,7 @@ def main() -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     begun = processor_seconds()
-    service = unit.service(int(port), part_bytes=262_144)
+    service = unit.service(int(port), part_bytes=262_144, subscribe_qos=0)
     service.start()
 
     def done() -> bool:

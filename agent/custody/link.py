@@ -51,6 +51,8 @@ class LinkSettings:
     """Published and not yet acknowledged by the broker."""
     max_queued: int = 128
     """Handed to ``publish`` and not yet acknowledged; beyond it ``publish`` waits."""
+    subscribe_qos: int = 1
+    """0: a cluster's nodes then pass messages on as they come, without a replicated queue for every filter."""
     backoff_first_seconds: float = 0.5
     backoff_last_seconds: float = 30.0
 
@@ -166,7 +168,7 @@ class Link:
             self._filters.append(name)
             connection = self._connection
         if connection is not None:
-            connection.client.subscribe(name, 1)
+            connection.client.subscribe(name, self._settings.subscribe_qos)
 
     def unsubscribe(self, name: str) -> None:
         """No more of it; what is under way may still come. Any thread."""
@@ -319,7 +321,8 @@ class Link:
 
     def _subscribe_all(self, connection: _Connection) -> None:
         if self._filters:
-            connection.client.subscribe([(name, 1) for name in self._filters])
+            qos = self._settings.subscribe_qos
+            connection.client.subscribe([(name, qos) for name in self._filters])
         else:
             self._come_up(connection)
 

@@ -367,4 +367,5 @@ def _offline(session: int) -> bytes:
 
 def _link_settings(settings: CustodySettings, device: str) -> LinkSettings:
     folder = settings.credentials
-    return LinkSettings(settings.host, settings.port, device, folder / "tls.key", folder / "tls.crt", folder / "ca.crt")
+    tls = (folder / "tls.key", folder / "tls.crt", folder / "ca.crt")
+    return LinkSettings(settings.host, settings.port, device, *tls, subscribe_qos=settings.subscribe_qos)

@@ -27,4 +27,6 @@ class CustodySettings:
     """Most that is outstanding towards the dock, however much credit it gives."""
     stall_seconds: Annotated[float, Ge(0.1)] = 10.0
     """Without any news of what is outstanding for this long, the dock is asked what it holds."""
+    subscribe_qos: Annotated[int, Ge(0), Le(1)] = 1
+    """0 at a cluster of nats-servers, which would else keep a replicated queue for every filter of every device."""
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}

@@ -42,6 +42,7 @@ from agent.system.logs import logger
 
 _TURN_SECONDS: Final = 0.2
 _INBOX: Final = 65_536
+_SEND_SECONDS: Final = 10.0
 _LEAST_WINDOW: Final = 1_048_576
 _LINGER_SECONDS: Final = 30.0
 """A device that has left is served for so long after: it may only have lost its network."""
@@ -161,11 +162,7 @@ class Worker:
 
     def _publish(self, topic: Topic, payload: bytes) -> None:
         """Of any session's thread."""
-        try:
-            self._data.publish(str(topic), payload)
-        except BrokerError as error:
-            # Nothing is lost: receipts not entered are published again in the device's next round.
-            self._data.reconnect(str(error))
+        _send(self._data, str(topic), payload)
 
     def _report(self, report: Report) -> None:
         """Of any session's thread."""
@@ -226,10 +223,7 @@ class Worker:
             self._say(self._life(online=True)(self._watch_session))
 
     def _say(self, payload: bytes) -> None:
-        try:
-            self._watch.publish(worker_topic(self._settings.id, self._settings.worker), payload, timeout_seconds=1.0)
-        except BrokerError as error:
-            self._watch.reconnect(str(error))
+        _send(self._watch, worker_topic(self._settings.id, self._settings.worker), payload)
 
     def _life(self, online: bool) -> Callable[[int], bytes]:
         worker = self._settings.worker
@@ -269,10 +263,7 @@ class Worker:
         session.start()
 
     def _retain(self, topic: Topic, payload: bytes) -> None:
-        try:
-            self._watch.publish(str(topic), payload, retain=True)
-        except BrokerError as error:
-            self._watch.reconnect(str(error))
+        _send(self._watch, str(topic), payload, retain=True)
 
     def _bury(self, now: float) -> None:
         for device, session in list(self._sessions.items()):
@@ -295,6 +286,17 @@ class Worker:
         return bay_of(intake, self._meters.setdefault(device, Meter()))
 
 
+def _send(link: Link, topic: str, payload: bytes, retain: bool = False) -> None:
+    """Publishes, or not: what is lost with a link is published again in the next round, or at the next turn."""
+    if not link.connected:
+        return
+    try:
+        link.publish(topic, payload, retain=retain, timeout_seconds=_SEND_SECONDS)
+    except BrokerError as error:
+        if link.connected:  # it takes nothing any more; one that is only just being made is left alone
+            link.reconnect(str(error))
+
+
 def _owner(topic: str) -> str:
     """Whose a message is, by its topic; nothing more is judged here."""
     words = topic.split("/", 4)
@@ -305,7 +307,8 @@ def _link_settings(settings: IntakeSettings, name: str) -> LinkSettings:
     folder = settings.credentials
     tls = (folder / "tls.key", folder / "tls.crt", folder / "ca.crt")
     client = f"{settings.id}-{settings.worker}-{name}"
-    return LinkSettings(settings.host, settings.port, client, *tls, backoff_last_seconds=5.0)
+    # What a queue of the broker's would save, a round saves as well; and the queue would be written by three nodes.
+    return LinkSettings(settings.host, settings.port, client, *tls, subscribe_qos=0, backoff_last_seconds=5.0)
 
 
 def main(settings: IntakeSettings, on_report: Callable[[Report], None]) -> int:
