@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from agent.config import DockConfig, RecorderConfig, WitnessConfig, load
+from agent.config import DockConfig, IntakeConfig, RecorderConfig, WitnessConfig, load
 from agent.hardware.assembly import open_parts
 from agent.hardware.linux.chrony import COMMAND, reference_of
 from agent.hardware.parts import TimeSource
@@ -42,6 +42,13 @@ def test_the_sample_of_a_recorder_is_accepted(name: str) -> None:
 
 def test_the_sample_of_a_dock_is_accepted() -> None:
     assert load(FILES / "dock.toml", DockConfig).dock.broker == "external"
+
+
+def test_the_sample_of_an_intake_is_accepted_and_claims_write_once() -> None:
+    """Three nodes, so that any one may be missing; nothing is waived."""
+    intake = load(FILES / "intake.toml", IntakeConfig).intake
+    assert intake.s3.write_once == "required"
+    assert len({node.name for node in intake.nodes}) == 3
 
 
 def test_the_sample_of_a_witness_is_accepted() -> None:

@@ -54,6 +54,8 @@ class Tools:
     subscribe: Callable[[str], None]
     unsubscribe: Callable[[str], None]
     report: Callable[[Report], None]
+    opening: threading.BoundedSemaphore
+    """Take-overs at once, over all sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ class Session:
     def _once(self) -> Interrupted:
         """Claims and serves once; says why that ended."""
         try:
-            intake = self._open()
+            with self._tools.opening:
+                intake = self._open()
         except FencedError:
             return "fenced"
         except StorageError as error:

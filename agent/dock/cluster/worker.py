@@ -42,10 +42,13 @@ from agent.system.logs import logger
 
 _TURN_SECONDS: Final = 0.2
 _INBOX: Final = 65_536
+_OPENING_AT_ONCE: Final = 16
+"""Devices being taken over; after a worker's death there may be thousands."""
 _SEND_SECONDS: Final = 10.0
 _LEAST_WINDOW: Final = 1_048_576
 _LINGER_SECONDS: Final = 30.0
-"""A device that has left is served for so long after: it may only have lost its network."""
+_SILENT_SECONDS: Final = 120.0
+"""A device repeats its state every 15 s."""
 _NOTICES: Final = "dock"
 """No device is called so: whose the notices to all devices are."""
 _KEPT_MESSAGES: Final = 50
@@ -60,6 +63,14 @@ class _Seen:
 
     online: bool
     at: float
+
+    def is_there(self, now: float) -> bool:
+        """Online, and heard of lately: a node that died with the device's connection has sent no will."""
+        return self.online and now - self.at < _SILENT_SECONDS
+
+    def lingers(self, now: float) -> bool:
+        """There, or gone so lately that it may only have lost its network."""
+        return now - self.at < (_SILENT_SECONDS if self.online else _LINGER_SECONDS)
 
 
 class Worker:
@@ -96,6 +107,7 @@ class Worker:
         self._tools = Tools(
             self._bucket, settings.worker, trust, keys, witness_key, seal_key(receipt_key), settings.scratch,
             self._register, self._publish, self._data.subscribe, self._data.unsubscribe, self._report,
+            threading.BoundedSemaphore(_OPENING_AT_ONCE),
         )  # fmt: skip
         self._presence = Presence(settings.worker, settings.silence_seconds)
         self._sessions: dict[str, Session] = {}
@@ -247,9 +259,9 @@ class Worker:
         for device, seen in self._seen.items():
             ours = preferred(device, workers) == self._settings.worker
             session = self._sessions.get(device)
-            if session is not None and (not ours or (not seen.online and now - seen.at > _LINGER_SECONDS)):
+            if session is not None and not (ours and seen.lingers(now)):
                 session.stop()
-            elif session is None and ours and seen.online and now >= self._not_before.get(device, 0.0):
+            elif session is None and ours and seen.is_there(now) and now >= self._not_before.get(device, 0.0):
                 self._begin(device)
         share = max(_LEAST_WINDOW, self._settings.budget_bytes // max(1, len(self._sessions)))
         for session in self._sessions.values():
