@@ -133,6 +133,7 @@ class Intake:
         state = self.state
         return (
             state is not None
+            and not self._resync_asked
             and state.lines <= self._archive.chain.size
             and state.pending_objects == 0
             and not self._archive.holdings.wanted
@@ -141,11 +142,14 @@ class Intake:
 
     # -- messages ---------------------------------------------------------------------------------------------------
 
-    def handle(self, topic: Topic, payload: bytes) -> list[Out]:
-        """Takes one message in. Raises WireError for one out of shape (nothing has changed then), StorageError."""
+    def handle(self, topic: Topic, payload: bytes, retained: bool = False) -> list[Out]:
+        """Takes one message in. Raises WireError for one out of shape (nothing has changed then), StorageError.
+
+        ``retained``: the broker had kept it.
+        """
         wire.check_size(topic, payload)
         if topic.kind is Kind.STATE:
-            return self._on_state(wire.load(DeviceState, payload))
+            return self._on_state(wire.load(DeviceState, payload), retained)
         if topic.kind is Kind.CHECKPOINT:
             self._note = payload
             return self._witness_note()
@@ -172,11 +176,7 @@ class Intake:
             outs += receipt
         return outs + self._credit_if_due(1)
 
-    def ask_anew(self, why: str) -> list[Out]:
-        """Another worker served this device: what it was sent and did not make durable is to be sent again."""
-        return self._resync(why)
-
-    def _on_state(self, state: DeviceState) -> list[Out]:
+    def _on_state(self, state: DeviceState, retained: bool) -> list[Out]:
         before = self.state
         if not state.online:
             if before is None or before.session != state.session:
@@ -187,7 +187,18 @@ class Intake:
         if before is not None and (before.session, before.round) == (state.session, state.round):
             return []
         arrived = before is None or before.session != state.session
-        return ([Report("docked", self.device, "a session begins")] if arrived else []) + self._begin_round(state)
+        begun = self._ask_anew() if retained else self._begin_round(state)
+        return ([Report("docked", self.device, "a session begins")] if arrived else []) + begun
+
+    def _ask_anew(self) -> list[Out]:
+        """What a broker has kept says who is there, not how things stand.
+
+        Lines may have come since that are held here: to compare with those would be to cry rollback. And what was
+        sent since, to a dock or worker that is no more, must be sent again. So the device is to say it anew.
+        """
+        self._charged = self._announced_credit = 0
+        self._resync_asked = True
+        return [self._have([], resync=True)]
 
     def _begin_round(self, state: DeviceState) -> list[Out]:
         size = self._flush()

@@ -128,18 +128,18 @@ class DockService:
                 _log.warning("link down", reason=reason)
                 for intake in self._intakes.values():
                     intake.state = None  # whoever is still there says so again when the link is back
-            case Message(name, payload):
-                self._take(name, payload)
+            case Message(name, payload, retained):
+                self._take(name, payload, retained)
             case Answered() | NotAnswered():
                 self._hear(event)
 
-    def _take(self, name: str, payload: bytes) -> None:
+    def _take(self, name: str, payload: bytes, retained: bool) -> None:
         try:
             topic = wire.parse_topic(name)
             intake = self._intake(topic.owner)
             if intake is not None:
                 self._unsettled.setdefault(topic.owner, time.monotonic())
-                self._guard(intake, lambda: intake.handle(topic, payload))
+                self._guard(intake, lambda: intake.handle(topic, payload, retained))
                 if topic.kind is Kind.STATE:
                     self._share_out()
         except WireError as error:

@@ -18,7 +18,6 @@ from nacl.signing import SigningKey
 
 from agent.custody import wire
 from agent.custody.link import Message
-from agent.custody.wire import Kind
 from agent.dock.cluster.archive import BucketArchive, BucketMemory
 from agent.dock.cluster.bucket import Bucket
 from agent.dock.intake import DockKeys, Intake, Out, Publish, Report
@@ -204,14 +203,10 @@ class Session:
             return False
         intake.window_bytes = self.window_bytes
         try:
-            topic, new = wire.parse_topic(event.topic), intake.state is None
-            outs = intake.handle(topic, event.payload)
+            outs = intake.handle(wire.parse_topic(event.topic), event.payload, event.retained)
         except WireError as error:
             self._tell("refused", f"a message: {error}")
             return True
-        if topic.kind is Kind.STATE and event.retained and new:
-            # It said so to somebody else, who may have taken more than he has stored.
-            outs = outs + intake.ask_anew("taken over, or the link was lost")
         self._carry_out(outs)
         intake.taken.clear()
         return True
