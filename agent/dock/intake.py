@@ -105,7 +105,7 @@ class Intake:
         self._archive, self._witness, self._keys = archive, witness, keys
         self._accepted: list[Taken] = []
         self._charged = self._announced_credit = self._announced_next = 0
-        self._resync_asked = False
+        self._resync_asked = self._doubted = False
         self._strikes: Counter[str] = Counter()
         self._refused: set[str] = set()
         self._note: bytes | None = None
@@ -203,7 +203,13 @@ class Intake:
     def _begin_round(self, state: DeviceState) -> list[Out]:
         size = self._flush()
         outs: list[Out] = []
-        if state.lines < size and not self.ledger_refused:
+        fewer = state.lines < size and not self.ledger_refused
+        if fewer and not self._doubted:
+            # A message of a connection that is no more may come late, by another way: the device is heard twice.
+            self._doubted = True
+            return self._ask_anew()
+        self._doubted = fewer
+        if fewer:
             self.ledger_refused = True
             outs.append(Report("rollback", self.device, f"it holds {state.lines} lines, and once held {size}"))
         self._charged = self._announced_credit = 0

@@ -283,12 +283,13 @@ def test_lying_receipts_free_nothing(road: Road) -> None:
 
 
 def test_a_device_whose_ledger_went_back_is_reported(road: Road, agency: Path, tmp_path: Path) -> None:
-    """Fewer lines than the dock holds is a rollback: no line is taken, the custodian is told."""
+    """Fewer lines than the dock holds, and fewer again when asked, is a rollback: no line is taken, the custodian is told."""
     road.unit.record([10_000])
     road.connect()
     road.finish()
-    state = DeviceState(1, 99, 0, True, 2, 0, 0, 1_048_576, {})
-    road.up(Topic(Kind.STATE, "er-1"), wire.dump(state))
+    for number in (0, 1):
+        state = DeviceState(1, 99, number, True, 2, 0, 0, 1_048_576, {})
+        road.up(Topic(Kind.STATE, "er-1"), wire.dump(state))
     assert [report.kind for report in road.reports if report.kind == "rollback"] == ["rollback"]
     assert road.intake.ledger_refused
 

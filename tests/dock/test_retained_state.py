@@ -59,10 +59,16 @@ def test_a_kept_state_with_fewer_lines_is_no_rollback_but_asked_anew(intake: Int
     intake.close()
 
 
-def test_fewer_lines_said_now_are_a_rollback(intake: Intake) -> None:
-    """Whether or not something older was kept."""
+def test_fewer_lines_said_once_are_asked_about_and_said_twice_are_a_rollback(intake: Intake) -> None:
+    """A state that came late, by another way than the one after it, does not get a device seized."""
     intake.handle(STATE, said(2), retained=True)
     outs = intake.handle(STATE, said(2, number=1))
+    assert [have.resync for have in haves(outs)] == [True]
+    assert not intake.ledger_refused
+    intake.handle(STATE, said(intake.archive.chain.size, number=2))
+    intake.handle(STATE, said(2, number=3))
+    assert not intake.ledger_refused
+    outs = intake.handle(STATE, said(2, number=4))
     assert [out.kind for out in outs if isinstance(out, Report) and out.kind == "rollback"]
     assert intake.ledger_refused
     intake.close()
