@@ -92,9 +92,18 @@ class Site:
             for name in self.names:
                 enrol_device(agency, DeviceOrder(name, f"SN-{name}", "section-1"), self.agency / name)
             refresh(agency, self.agency / DOCK)
-        self._servers = 0
+        self._servers, self._has_nodes = 0, False
         self.server = self.fresh_server()
-        self.nodes = Nodes(folder / "nodes", self.agency / DOCK, tuple(self.names))
+        self.nodes = self.fresh_nodes()
+
+    def fresh_nodes(self) -> Nodes:
+        """Three nodes that have seen nothing, in place of those before."""
+        if self._has_nodes:
+            self.nodes.stop()
+            shutil.rmtree(self.folder / "nodes")
+        self._has_nodes = True
+        self.nodes = Nodes(_made(self.folder / "nodes"), self.agency / DOCK, tuple(self.names))
+        return self.nodes
 
     def fresh_server(self) -> S3Server:
         """An empty S3 server in place of the one before: it holds everything in memory."""
@@ -145,7 +154,6 @@ def run(out: Path, quick: bool = False) -> Table:
         alone = _server_alone(site, size)
         runs = {workers: _offload(site, size, workers) for workers in size.workers}
         killed = _offload(site, size, max(size.workers), lambda: site.nodes.kill(0))
-        site.nodes.start(0)
         idle = _idle(site, size)
     finally:
         site.close()
@@ -294,6 +302,7 @@ class Idle:
 
 
 def _idle(site: Site, size: Size) -> Idle:
+    site.fresh_nodes()
     cluster = _cluster(site, "idle")
     devices: list[subprocess.Popen[str]] = []
     try:
