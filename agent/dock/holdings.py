@@ -74,13 +74,22 @@ def _listed(token: bytes) -> list[ObjectRef]:
 class Holdings:
     """Objects of one device that this dock still has something to do about."""
 
-    def __init__(self, folder: EvidenceFolder, book: ReceiptBook, named: Iterable[tuple[ObjectRef, bool]] = ()) -> None:
+    def __init__(
+        self,
+        folder: EvidenceFolder,
+        book: ReceiptBook,
+        named: Iterable[tuple[ObjectRef, bool]] = (),
+        copies_needed: int = 0,
+    ) -> None:
         """``named``: as ``unsettled`` gave it, at any time before. Raises StorageError."""
-        self._folder, self._book = folder, book
+        self._folder, self._book, self._copies_needed = folder, book, copies_needed
+        self._copies: dict[str, set[str]] = {}
         self.wanted: dict[str, ObjectRef] = {}
         """Named by the ledger, not held."""
         self.unreceipted: dict[str, ObjectRef] = {}
-        """Held, and on no receipt of this dock yet; oldest first."""
+        """Held in as many copies as a receipt needs, and on no receipt of this dock yet; oldest first."""
+        self.uncopied: dict[str, ObjectRef] = {}
+        """Held here, and not yet in as many further copies as a receipt needs."""
         self._receipts: set[str] = set()
         for ref, is_receipt in named:
             self._name(ref, is_receipt)
@@ -94,7 +103,7 @@ class Holdings:
 
     def _name(self, ref: ObjectRef, is_receipt: bool) -> None:
         held = self._folder.object_path(ref).exists()
-        (self.unreceipted if held else self.wanted).setdefault(ref.digest, ref)
+        (self._place_of_held if held else self.wanted).setdefault(ref.digest, ref)
         if is_receipt:
             self._receipts.add(ref.digest)
 
@@ -102,15 +111,33 @@ class Holdings:
         """Whether this object is here, whole and read back."""
         return any((self._folder.objects / f"{digest}.{form}").exists() for form in _FORMS)
 
+    @property
+    def _place_of_held(self) -> dict[str, ObjectRef]:
+        return self.uncopied if self._copies_needed else self.unreceipted
+
     def hold(self, ref: ObjectRef) -> None:
         """This object has got its name."""
-        self.unreceipted[ref.digest] = self.wanted.pop(ref.digest)
+        self._place_of_held[ref.digest] = self.wanted.pop(ref.digest)
         self.count += 1
+
+    def copied(self, digest: str, copy: str) -> bool:
+        """A further copy holds this object, read back there; whether a receipt may list it from now on."""
+        if digest not in self.uncopied:
+            return False
+        holders = self._copies.setdefault(digest, set())
+        holders.add(copy)
+        if len(holders) < self._copies_needed:
+            return False
+        del self._copies[digest]
+        self.unreceipted[digest] = self.uncopied.pop(digest)
+        return True
 
     def receipted(self, refs: Iterable[ObjectRef]) -> None:
         """A receipt of this dock lists these."""
         for ref in refs:
             self.unreceipted.pop(ref.digest, None)
+            self.uncopied.pop(ref.digest, None)
+            self._copies.pop(ref.digest, None)
             self._receipts.discard(ref.digest)
 
     def entered(self, digest: str) -> None:
@@ -128,5 +155,5 @@ class Holdings:
 
     def unsettled(self) -> list[tuple[ObjectRef, bool]]:
         """All that is wanted or not yet receipted, and whether it is itself a receipt."""
-        refs = (*self.wanted.values(), *self.unreceipted.values())
+        refs = (*self.wanted.values(), *self.unreceipted.values(), *self.uncopied.values())
         return [(ref, ref.digest in self._receipts) for ref in refs]

@@ -19,9 +19,10 @@ from nacl.signing import SigningKey
 from agent.custody import wire
 from agent.custody.wire import Credit, DeviceState, Have, HeldObject, Kind, ObjectClose, ObjectOpen, Topic
 from agent.dock.archive import DeviceArchive, Taken
+from agent.dock.quarantine import What
 from agent.dock.staging import Staging
 from agent.dock.witness import Witness
-from agent.errors import FormatError, TrustError, WireError
+from agent.errors import FormatError, QuarantineFullError, TrustError, WireError
 from agent.evidence.checkpoint import open_note
 from agent.evidence.entries import ObjectRef
 from agent.evidence.receipts import MAX_OBJECTS, Receipt, sign_receipt
@@ -40,6 +41,7 @@ ReportKind = Literal[
     "cosigned",
     "resync",
     "quarantined",
+    "quarantine_full",
     "refused",
     "fork",
     "rollback",
@@ -47,6 +49,10 @@ ReportKind = Literal[
     "witnessed",
     "unanswered",
     "disputed",
+    "copy_lost",
+    "copy_back",
+    "copy_differs",
+    "cloned",
 ]
 
 
@@ -102,6 +108,8 @@ class Intake:
         self.window_bytes = window_bytes
         self.taken: list[Taken] = []
         """Lines made durable since the service last cleared this; for the catalogue."""
+        self.held: list[ObjectRef] = []
+        """Objects held since the service last cleared this; for the further copies."""
         self._archive, self._witness, self._keys = archive, witness, keys
         self._accepted: list[Taken] = []
         self._charged = self._announced_credit = self._announced_next = 0
@@ -136,6 +144,8 @@ class Intake:
             and state.lines <= self._archive.chain.size
             and state.pending_objects == 0
             and not self._archive.holdings.wanted
+            and not self._archive.holdings.uncopied
+            and self._archive.holdings.only_receipts
             and not self._archive.receipts.owed
         )
 
@@ -223,14 +233,13 @@ class Intake:
     def _fork(self, seq: int, line: bytes) -> list[Out]:
         self.ledger_refused = True
         reason = f"another line {seq} than the one held: the ledger has been rewritten"
-        self._archive.quarantine_bytes(f"line-{seq}.jws", line, reason)
-        return [Report("fork", self.device, reason), self._have([])]
+        kept_aside = self._keep("fork", f"line-{seq}.jws", line, reason)
+        return [Report("fork", self.device, reason), *kept_aside, self._have([])]
 
     def _bad_line(self, seq: int, line: bytes, error: str) -> list[Out]:
         reason = f"line {seq} does not verify: {error}"
-        self._archive.quarantine_bytes(f"line-{seq}.jws", line, reason)
+        outs = self._keep("line", f"line-{seq}.jws", line, reason)
         self._strikes[f"line {seq}"] += 1
-        outs: list[Out] = [Report("quarantined", self.device, reason)]
         if self._strikes[f"line {seq}"] < STRIKES:
             return outs + self._resync(reason)
         self.ledger_refused = True
@@ -266,8 +275,7 @@ class Intake:
             return self._resync(f"a part of object {digest} came before its open")
         if len(data) != wire.part_length(staging.ref.size, staging.part_bytes, number):
             reason = f"part {number} of object {digest} has {len(data)} bytes"
-            self._archive.quarantine_bytes(f"{digest}.part-{number}", data, reason)
-            return [Report("quarantined", self.device, reason), *self._resync(reason)]
+            return [*self._keep("part", f"{digest}.part-{number}", data, reason), *self._resync(reason)]
         if number in staging.held:
             self.duplicate_parts += 1
             return []
@@ -283,9 +291,13 @@ class Intake:
         if not staging.whole or closed.parts != staging.count:
             return self._resync(f"object {digest} was closed with {len(staging.held)} of {staging.count} parts")
         ref = staging.ref
-        reason = self._archive.finish(staging)
+        try:
+            reason = self._archive.finish(staging)
+        except QuarantineFullError as error:
+            return [self._no_room(error), *self._refuse(ref, "does not verify; its bytes stay in staging")]
         if reason is not None:
             return self._bad_object(ref, reason)
+        self.held.append(ref)
         outs: list[Out] = [Report("object", self.device, ref.digest, ref.size)]
         waiting = self._archive.holdings.unreceipted
         due = len(waiting) >= MAX_OBJECTS // 4 or sum(r.size for r in waiting.values()) >= RECEIPT_BYTES
@@ -339,9 +351,9 @@ class Intake:
                 report = Report("cosigned", self.device, "checkpoint")
                 return [self._publish(Kind.COSIGNED, kept), report, Cosigned(self.device, kept)]
             case outcome:
-                self._archive.quarantine_bytes("checkpoint", note, judged.reason)
                 self.ledger_refused = outcome == "fork"
-                return [Report(outcome, self.device, judged.reason)]
+                kept_aside = self._keep("checkpoint", "checkpoint", note, judged.reason)
+                return [Report(outcome, self.device, judged.reason), *kept_aside]
 
     def take_cosigned(self, note: bytes, by: str) -> list[Out]:
         """Another witness, whose cosignature has been checked, cosigned this. Raises StorageError."""
@@ -350,6 +362,20 @@ class Intake:
         report = Report("witnessed", self.device, f"by {by}, {size} lines")
         # When lines have come meanwhile, the newer note is kept, and asked for already.
         return [self._publish(Kind.COSIGNED, kept), report] if open_note(kept).checkpoint.size == size else [report]
+
+    # -- quarantine -------------------------------------------------------------------------------------------------
+
+    def _keep(self, what: What, name: str, data: bytes, reason: str) -> list[Out]:
+        """Keeps what does not verify. With no room for it the ledger is refused: all of it is still on the device."""
+        try:
+            self._archive.quarantine.keep(what, name, data, reason)
+        except QuarantineFullError as error:
+            self.ledger_refused = True
+            return [self._no_room(error)]
+        return [Report("quarantined", self.device, reason)]
+
+    def _no_room(self, error: QuarantineFullError) -> Report:
+        return Report("quarantine_full", self.device, f"{error.code} {error}")
 
     # -- answers ----------------------------------------------------------------------------------------------------
 

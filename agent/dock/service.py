@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import islice
 from types import FrameType
 from typing import Any, Final
 
@@ -20,9 +21,11 @@ from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.assignments import Assignments
 from agent.dock.broker import start_broker
 from agent.dock.catalogue import Catalogue
-from agent.dock.console import EventPrinter, event_text
+from agent.dock.console import EventPrinter, event_text, summary
+from agent.dock.copier import Copied, Copiers, CopyNews, CopyTrouble
 from agent.dock.hazard import HazardFlags
 from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
+from agent.dock.quarantine import count_quarantine
 from agent.dock.register import DeviceRegister
 from agent.dock.settings import DockSettings
 from agent.dock.status import Bay, DockStatus, StatusSocket
@@ -33,6 +36,7 @@ from agent.evidence.documents import TrustBundle
 from agent.evidence.keys import load_signing_key
 from agent.system import durable
 from agent.system.logs import logger
+from agent.system.notify import notify
 from agent.witness.client import Offer, Target
 
 _PAUSE_SECONDS: Final = 0.05
@@ -41,7 +45,13 @@ _LONGEST_UNSETTLED_SECONDS: Final = 0.5
 _STATUS_SECONDS: Final = 0.5
 _LEAST_WINDOW: Final = 1_048_576
 _KEPT_MESSAGES: Final = 50
-_WARNINGS: Final = frozenset({"quarantined", "refused", "fork", "rollback", "fault", "unanswered", "disputed"})
+_OFFERED: Final = 256
+"""Objects of a device that are offered to the copies at a time."""
+_METER_LOOKS: Final = 10
+_WARNINGS: Final = frozenset(
+    {"quarantined", "quarantine_full", "refused", "fork", "rollback", "cloned", "fault", "unanswered", "disputed"}
+    | {"copy_lost", "copy_differs"}
+)
 _log = logger("dock")
 
 
@@ -69,6 +79,7 @@ class DockService:
         will = Will(str(Topic(Kind.DOCK_STATE, settings.id)), self._state(online=False))
         self._link = Link(_link_settings(settings), will, [wire.up_filter()], self._inbox)
         self._asker = Asker(self._targets(), self._deliver)
+        self._copiers = Copiers(settings, self._deliver)
         self._unanswered: dict[tuple[str, str], str] = {}
         self._stop = threading.Event()
         self._intakes: dict[str, Intake] = {}
@@ -93,11 +104,15 @@ class DockService:
         socket_.start()
         self._link.start()
         self._asker.start()
+        self._copiers.start()
+        notify(READY=1, STATUS=f"采集站已就绪 dock {self._settings.id} ready")
         try:
             while not self._stop.is_set():
                 self._turn()
         finally:
+            notify(STOPPING=1)
             self._asker.stop()
+            self._copiers.stop()
             self._say_goodbye()
             self._link.stop()
             socket_.stop()
@@ -132,6 +147,10 @@ class DockService:
                 self._take(name, payload)
             case Answered() | NotAnswered():
                 self._hear(event)
+            case Copied():
+                self._on_copied(event)
+            case CopyTrouble(kind, device, reason):
+                self._report(Report(kind, device, reason))
 
     def _take(self, name: str, payload: bytes) -> None:
         try:
@@ -150,7 +169,10 @@ class DockService:
         try:
             self._carry_out(work())
             self._catalogue.apply(intake.device, [taken.entry for taken in intake.taken])
+            if intake.taken or intake.held:
+                self._copiers.want(intake.device, intake.held)
             intake.taken.clear()
+            intake.held.clear()
         except StorageError as error:
             self._report(Report("fault", intake.device, f"{error.code} {error}"))
             self._drop(intake)
@@ -261,8 +283,13 @@ class DockService:
                 _log.error("witness not in the trust file, not asked", witness=other.id)
         return [Target(one.id, keys[one.id], one.url) for one in self._settings.witnesses if one.id in keys]
 
-    def _deliver(self, news: News) -> bool:
-        """Called by the asking thread."""
+    def _on_copied(self, news: Copied) -> None:
+        intake = self._intakes.get(news.device)
+        if intake is not None and intake.archive.holdings.copied(news.digest, news.copy):
+            self._unsettled.setdefault(news.device, time.monotonic())
+
+    def _deliver(self, news: News | CopyNews) -> bool:
+        """Called by the threads that ask and copy."""
         try:
             self._inbox.put_nowait(news)
         except queue.Full:
@@ -295,12 +322,22 @@ class DockService:
                 self._publish_assignments()
         except TrustError as error:
             _log.error("register", error=str(error), code=error.code)
+        for intake in self._intakes.values():
+            # Again and again, so that nothing that a copy's thread could forget is waited for without end.
+            self._copiers.want(intake.device, islice(intake.archive.holdings.uncopied.values(), _OFFERED))
+        self._status = self._look()
+        notify(WATCHDOG=1, STATUS=summary(self._status))
+
+    def _look(self) -> DockStatus:
         bays = [self._bay(intake) for _, intake in sorted(self._intakes.items())]
-        self._status = DockStatus(1, self._settings.id, self._link.connected, bays, list(self._messages))
+        connected, messages = self._link.connected, list(self._messages)
+        quarantined = count_quarantine(self._settings.quarantine)
+        return DockStatus(1, self._settings.id, connected, bays, messages, self._copiers.states(), quarantined)
 
     def _bay(self, intake: Intake) -> Bay:
         state, archive = intake.state, intake.archive
         speed = self._meters.setdefault(intake.device, _Meter()).speed(intake.received_bytes)
+        pending = state.pending_bytes if state else 0
         return Bay(
             intake.device,
             online=state is not None,
@@ -309,23 +346,23 @@ class DockService:
             received_bytes=intake.received_bytes,
             bytes_per_second=speed,
             pending_objects=state.pending_objects if state else 0,
-            pending_bytes=state.pending_bytes if state else 0,
+            pending_bytes=pending,
             refused=intake.ledger_refused,
             may_be_taken=intake.may_be_taken,
+            seconds_left=pending // speed if speed and pending else None,
         )
 
 
 class _Meter:
-    """Bytes per second between two looks."""
+    """Bytes per second, over some seconds: what is shown must not flicker."""
 
     def __init__(self) -> None:
-        self._bytes, self._at = 0, time.monotonic()
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=_METER_LOOKS)
 
     def speed(self, total: int) -> int:
-        now = time.monotonic()
-        grown, passed = max(0, total - self._bytes), max(1e-3, now - self._at)
-        self._bytes, self._at = total, now
-        return int(grown / passed)
+        self._seen.append((time.monotonic(), total))
+        (since, before), (now, after) = self._seen[0], self._seen[-1]
+        return int(max(0, after - before) / max(1e-3, now - since))
 
 
 def _link_settings(settings: DockSettings) -> LinkSettings:
