@@ -273,6 +273,7 @@ class DeviceArchive:
             self.quarantine.take("object", staging.path, size, found, reason)
             staging.remove_list()
             return reason
+        self.flush()  # no object lies in the archive without the line that names it
         self._give_name(staging)
         self.holdings.hold(ref)
         return None

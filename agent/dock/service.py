@@ -235,6 +235,7 @@ class DockService:
                 case Cosigned(device, note):
                     offered = self._intakes[device].archive.offered()
                     self._asker.offer(device, Offer(note, offered, offered))
+                    self._copiers.want(device, [])
 
     def _publish_hazard(self) -> None:
         """R13.1. The broker keeps nothing over a restart, so that every connection begins with this."""

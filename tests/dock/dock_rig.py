@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from custody_rig import DOCK, Unit, trust_of
+from custody_rig import DOCK, DockProcess, Station, Unit, trust_of
 
 from agent.custody import wire
 from agent.custody.wire import DeviceState, Kind, ObjectClose, Topic
@@ -85,3 +88,26 @@ def hand_over(intake: Intake, unit: Unit) -> list[Out]:
 
 def kinds_of(outs: list[Out]) -> list[str]:
     return [out.kind for out in outs if isinstance(out, Report)]
+
+
+_PROGRAM = """
+import sys
+from pathlib import Path
+from agent.config import DockConfig, load
+from agent.dock.service import main
+sys.exit(main(load(Path(sys.argv[1]), DockConfig).dock))
+"""
+
+
+def start_configured(station: Station, more: str) -> DockProcess:
+    """A real dock with a configuration file; ``more``: further lines of its table."""
+    folder = station.folder / "dock"
+    folder.mkdir(exist_ok=True)
+    path = station.folder / "dock.toml"
+    fixed = f'[dock]\nid = "{DOCK}"\nfolder = "{folder}"\ncredentials = "{station.credentials}"\n'
+    path.write_text(f"{fixed}port = {station.port}\n{more}")
+    with (station.folder / "dock.log").open("ab") as log:
+        command = [sys.executable, "-c", _PROGRAM, str(path)]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    station.dock = DockProcess(DockSettings(DOCK, folder, station.credentials, port=station.port), process)
+    return station.dock

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from custody_rig import DOCK, Unit, wait_for
-from dock_rig import begin, hand_over, kinds_of, open_intake, settings_of
+from custody_rig import DOCK, Station, Unit, check_everything, wait_for
+from dock_rig import begin, hand_over, kinds_of, open_intake, settings_of, start_configured
 from kill_points import kill_points
 
 from agent.dock.copier import Copied, Copiers, CopyNews, CopyTrouble
 from agent.dock.copies import MARK, CopyFolder, prepare_copy
 from agent.dock.settings import DockSettings
+from agent.dock.status import read_status
 from agent.errors import ConfigError, CopyDiffersError, CopyError
 from agent.evidence.encoding import sha256_hex
 
@@ -217,3 +218,36 @@ def test_killed_at_any_moment_of_copying_the_copy_holds_whole_objects_and_whole_
             work()
             assert content(root) == content(settings.archive)
     assert points > 10 and content(root) == content(settings.archive)
+
+
+@pytest.mark.slow
+def test_a_real_dock_withholds_receipts_while_its_second_disk_is_away_and_catches_up_when_it_is_back(
+    station: Station, unit: Unit, second: Path
+) -> None:
+    """Everything is taken in meanwhile; the device may not be taken out; a kill -9 in between changes nothing."""
+    unit.record([400_000, 10, 90_000])
+    away = second.with_name("away")
+    second.rename(away)
+    second.mkdir()
+    more = f'copies = ["{second}"]\nreceipt_after_copies = 1\ncopy_retry_seconds = 0.2\n'
+    dock = start_configured(station, more)
+    service = unit.service(station.port)
+    service.start()
+    try:
+        objects = dock.settings.archive / "er-1" / "objects"
+        wait_for(lambda: len(list(objects.glob("*.age"))) == 3, what="all is in the archive")
+        wait_for(lambda: read_status(dock.settings.console_socket).copies[0].state == "unreachable")
+        status = read_status(dock.settings.console_socket)
+        unit.serve(service)
+        assert not unit.released and not any(bay.may_be_taken for bay in status.bays)
+        assert not list((dock.settings.receipts / "er-1").glob("*.jws")) and not list(second.iterdir())
+        dock.kill()
+        dock = start_configured(station, more)
+        wait_for(lambda: dock.settings.console_socket.exists() and dock.process.poll() is None)
+        second.rmdir()
+        away.rename(second)
+        wait_for(lambda: unit.serve(service) or unit.released >= set(unit.originals), what="all is released")
+        wait_for(lambda: content(second / "archive") == content(dock.settings.archive), what="the copy is the archive")
+    finally:
+        service.stop()
+    check_everything(unit, dock.settings)
