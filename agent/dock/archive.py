@@ -15,6 +15,7 @@ from typing import Final
 
 from agent.dock.holdings import Holdings, ReceiptBook
 from agent.dock.quarantine import Quarantine
+from agent.dock.retention import read_records
 from agent.dock.settings import DockSettings
 from agent.dock.staging import Staging, list_path
 from agent.dock.verified import Verified, describe, read_verified, resume_chain, write_verified
@@ -105,7 +106,7 @@ class DeviceArchive:
         self._index = IndexWriter.resume(self._index_folder, self.folder.ledger, found.mark)
         try:
             self.chain = resume_chain(found, self._trust, self._index, self._kept(found.mark.size))
-            self.holdings = Holdings(self.folder, self.receipts, found.objects(), self._copies_needed)
+            self.holdings = Holdings(self.folder, self.receipts, found.objects(), self._copies_needed, self._gone())
             self._verified_size = found.mark.size
             self._read_on(found.mark.end_bytes)
         except BaseException:
@@ -119,13 +120,16 @@ class DeviceArchive:
             durable.make_private_folder(self._index_folder)
             self._index = IndexWriter(self._index_folder)
         self.chain = ChainState(self._trust, self.device)
-        self.holdings = Holdings(self.folder, self.receipts, (), self._copies_needed)
+        self.holdings = Holdings(self.folder, self.receipts, (), self._copies_needed, self._gone())
         self._verified_size = 0
         try:
             self._read_on(0)
         except BaseException:
             self._index.close()
             raise
+
+    def _gone(self) -> set[str]:
+        return {ref.digest for record in read_records(self.folder, self._trust) for ref in record.objects}
 
     def _read_on(self, begin: int) -> None:
         with storage_errors(self.folder.ledger, "reading"), self.folder.ledger.open("rb") as file:

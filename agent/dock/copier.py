@@ -16,6 +16,7 @@ from agent.dock.copies import CopyFolder
 from agent.dock.settings import DockSettings
 from agent.dock.status import CopyState
 from agent.errors import CopyDiffersError, StorageError
+from agent.evidence.documents import TrustBundle
 from agent.evidence.entries import ObjectRef
 from agent.system.logs import logger
 
@@ -193,8 +194,8 @@ class Copier:
 class Copiers:
     """All copies of a dock."""
 
-    def __init__(self, settings: DockSettings, post: Callable[[CopyNews], bool]) -> None:
-        folders = [CopyFolder(root, settings.id, settings.archive) for root in settings.copies]
+    def __init__(self, settings: DockSettings, post: Callable[[CopyNews], bool], trust: TrustBundle) -> None:
+        folders = [CopyFolder(root, settings.id, settings.archive, trust) for root in settings.copies]
         self._all = [Copier(folder, post, settings.copy_retry_seconds) for folder in folders]
 
     def start(self) -> None:

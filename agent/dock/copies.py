@@ -20,9 +20,12 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import ConfigDict
 
+from agent.dock.retention import read_records, remove_deleted
 from agent.errors import CopyDiffersError, CopyError, FormatError
+from agent.evidence.documents import TrustBundle
 from agent.evidence.encoding import dump_json, load_object
 from agent.evidence.folder import EvidenceFolder, devices_of, object_name
+from agent.evidence.retention import DELETIONS
 from agent.evidence.shapes import STRICT, FormatVersion, Name, dump_shape, load_shape
 from agent.system import durable
 from agent.system.durable import storage_errors
@@ -58,8 +61,10 @@ def prepare_copy(root: Path, dock: str) -> None:
 class CopyFolder:
     """One copy. Every method waits for its disk: never call one from the thread that takes evidence in."""
 
-    def __init__(self, root: Path, dock: str, archive: Path) -> None:
-        self.root, self._dock, self._archive = root, dock, archive
+    def __init__(self, root: Path, dock: str, archive: Path, trust: TrustBundle | None = None) -> None:
+        """``trust``: checks the records of deletions; without it none is followed."""
+        self.root, self._dock, self._archive, self._trust = root, dock, archive, trust
+        self._deleted_bytes: dict[str, int] = {}
         self._ledger_bytes: dict[str, int] = {}
         """How much of a device's ledger is known to be the archive's."""
 
@@ -82,6 +87,7 @@ class CopyFolder:
         self._ledger_bytes[device] = self._append(source, target, known)
         for one in (source.checkpoint, source.cosigned):
             _bring_small(one, target.path / one.name)
+        self._follow_deletions(source, target)
 
     def bring_object(self, device: str, name: str) -> bool:
         """Copies one object unless it is there; whether the copy now holds it, read back. False: not in the archive.
@@ -111,8 +117,20 @@ class CopyFolder:
                     if object_name(os.fsencode(entry.name)) and not (target.objects / entry.name).exists():
                         yield device, entry.name
 
+    def _follow_deletions(self, source: EvidenceFolder, target: EvidenceFolder) -> None:
+        """The record first, then the bytes, as in the archive."""
+        path = source.path / DELETIONS
+        size = path.stat().st_size if path.exists() else 0
+        if self._trust is None or size == self._deleted_bytes.get(source.path.name, 0):
+            return
+        records = list(read_records(source, self._trust))
+        _bring_small(path, target.path / DELETIONS)
+        remove_deleted(target, records)
+        self._deleted_bytes[source.path.name] = size
+
     def forget(self) -> None:
         """The disk was away: what is known of it is looked at anew."""
+        self._deleted_bytes.clear()
         self._ledger_bytes.clear()
 
     def _both(self, device: str) -> tuple[EvidenceFolder, EvidenceFolder]:

@@ -6,7 +6,7 @@ Bounded by what is not yet handed over, however long the ledger is: its file und
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 from agent.dock.settings import DockSettings
@@ -80,8 +80,10 @@ class Holdings:
         book: ReceiptBook,
         named: Iterable[tuple[ObjectRef, bool]] = (),
         copies_needed: int = 0,
+        gone: Container[str] = (),
     ) -> None:
-        """``named``: as ``unsettled`` gave it, at any time before. Raises StorageError."""
+        """``named``: as ``unsettled`` gave it, at any time before; ``gone``: deleted after retention. StorageError."""
+        self._gone = gone
         self._folder, self._book, self._copies_needed = folder, book, copies_needed
         self._copies: dict[str, set[str]] = {}
         self.wanted: dict[str, ObjectRef] = {}
@@ -102,6 +104,8 @@ class Holdings:
             self._name(ref, isinstance(entry.body, ReceiptEntry))
 
     def _name(self, ref: ObjectRef, is_receipt: bool) -> None:
+        if ref.digest in self._gone:
+            return
         held = self._folder.object_path(ref).exists()
         (self._place_of_held if held else self.wanted).setdefault(ref.digest, ref)
         if is_receipt:
@@ -146,6 +150,7 @@ class Holdings:
 
     def settle(self) -> None:
         """After all lines were noted: what a receipt lists that is still owed has its receipt."""
+        self._gone = ()  # only what is old can be gone, and only a start reads what is old
         self.receipted(self._book.listed())
 
     @property

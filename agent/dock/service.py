@@ -79,7 +79,7 @@ class DockService:
         will = Will(str(Topic(Kind.DOCK_STATE, settings.id)), self._state(online=False))
         self._link = Link(_link_settings(settings), will, [wire.up_filter()], self._inbox)
         self._asker = Asker(self._targets(), self._deliver)
-        self._copiers = Copiers(settings, self._deliver)
+        self._copiers = Copiers(settings, self._deliver, self._trust)
         self._unanswered: dict[tuple[str, str], str] = {}
         self._stop = threading.Event()
         self._intakes: dict[str, Intake] = {}

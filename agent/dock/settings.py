@@ -51,6 +51,8 @@ class DockSettings:
     """A receipt waits until so many copies hold the object, read back. 0: they follow in the background."""
     copy_retry_seconds: Annotated[float, Ge(0.05), Le(3600)] = 10.0
     """A copy that cannot be reached is looked for this often."""
+    keep_days: Annotated[int, Ge(0), Le(36_525)] = 0
+    """Recordings are kept at least so long, whatever shorter the agency's table says."""
     quarantine_bytes: Annotated[int, Ge(1_048_576)] = 1_073_741_824
     """What one device may have in quarantine."""
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}

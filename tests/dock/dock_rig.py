@@ -14,11 +14,11 @@ from custody_rig import DOCK, DockProcess, Station, Unit, trust_of
 from agent.custody import wire
 from agent.custody.wire import DeviceState, Kind, ObjectClose, Topic
 from agent.dock.archive import DeviceArchive
-from agent.dock.intake import DockKeys, Intake, Out, Report
+from agent.dock.intake import DockKeys, Intake, Out, Publish, Report
 from agent.dock.settings import DockSettings
 from agent.dock.verified import seal_key
 from agent.dock.witness import Witness
-from agent.evidence.entries import ObjectRef
+from agent.evidence.entries import ObjectRef, ReceiptEntry
 from agent.evidence.keys import load_signing_key
 
 PART_BYTES = 65_536
@@ -111,3 +111,17 @@ def start_configured(station: Station, more: str) -> DockProcess:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
     station.dock = DockProcess(DockSettings(DOCK, folder, station.credentials, port=station.port), process)
     return station.dock
+
+
+def enter_receipts(unit: Unit, outs: list[Out]) -> None:
+    """The unit verifies the receipts that were published and enters them, as its recorder does."""
+    for out in outs:
+        if isinstance(out, Publish) and out.topic.kind is Kind.RECEIPT:
+            receipt, ref = unit.book.check(out.payload)
+            unit.enter(ReceiptEntry(receipt.dock, ref, receipt.ledger_size))
+
+
+def settle(intake: Intake, unit: Unit) -> None:
+    """Hands over, enters the receipts, and hands that over too."""
+    enter_receipts(unit, hand_over(intake, unit))
+    hand_over(intake, unit)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from custody_rig import DOCK, Station, Unit, check_everything, wait_for
+from custody_rig import DOCK, Station, Unit, check_everything, trust_of, wait_for
 from dock_rig import begin, hand_over, kinds_of, open_intake, settings_of, start_configured
 from kill_points import kill_points
 
@@ -54,7 +54,7 @@ def copiers(settings: DockSettings) -> Iterator[tuple[Copiers, queue.Queue[CopyN
         news.put(one)
         return True
 
-    found = Copiers(settings, post)
+    found = Copiers(settings, post, trust_of(settings.credentials))
     found.start()
     yield found, news
     found.stop()
@@ -134,7 +134,7 @@ def test_a_copy_that_begins_late_gets_everything_that_was_there_before(
     intake = open_intake(settings)
     hand_over(intake, unit)
     intake.close()
-    late = Copiers(settings, lambda one: news.put(one) is None)
+    late = Copiers(settings, lambda one: news.put(one) is None, trust_of(settings.credentials))
     late.start()
     try:
         wait_for(lambda: content(settings.copies[0] / "archive") == content(settings.archive), what="caught up")
