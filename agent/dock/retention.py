@@ -128,6 +128,11 @@ class Retention:
                         done += signed
         return done
 
+    def records(self) -> Iterator[Deletion]:
+        """All that was ever deleted. Raises StorageError."""
+        for folder in self._devices():
+            yield from read_records(folder, self._trust)
+
     # -- planning ---------------------------------------------------------------------------------------------------
 
     def _devices(self) -> list[EvidenceFolder]:

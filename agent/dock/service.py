@@ -20,14 +20,16 @@ from agent.dock.archive import DeviceArchive
 from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.assignments import Assignments
 from agent.dock.broker import start_broker
-from agent.dock.catalogue import Catalogue
+from agent.dock.catalogue import Catalogue, Recording
 from agent.dock.console import EventPrinter, event_text, summary
 from agent.dock.copier import Copied, Copiers, CopyNews, CopyTrouble
 from agent.dock.hazard import HazardFlags
 from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
+from agent.dock.layout import Layout
 from agent.dock.quarantine import count_quarantine
 from agent.dock.register import DeviceRegister
 from agent.dock.settings import DockSettings
+from agent.dock.shelving import Shelver
 from agent.dock.status import Bay, DockStatus, StatusSocket
 from agent.dock.verified import seal_key
 from agent.dock.witness import Witness
@@ -80,6 +82,8 @@ class DockService:
         self._link = Link(_link_settings(settings), will, [wire.up_filter()], self._inbox)
         self._asker = Asker(self._targets(), self._deliver)
         self._copiers = Copiers(settings, self._deliver, self._trust)
+        self._shelver = Shelver(Layout(settings, self._trust))
+        self._changed: dict[str, dict[str, Recording]] = {}
         self._unanswered: dict[tuple[str, str], str] = {}
         self._stop = threading.Event()
         self._intakes: dict[str, Intake] = {}
@@ -105,6 +109,8 @@ class DockService:
         self._link.start()
         self._asker.start()
         self._copiers.start()
+        self._shelver.start()
+        self._shelver.want(self._catalogue.recordings(), unless_complete=True)
         notify(READY=1, STATUS=f"采集站已就绪 dock {self._settings.id} ready")
         try:
             while not self._stop.is_set():
@@ -113,6 +119,7 @@ class DockService:
             notify(STOPPING=1)
             self._asker.stop()
             self._copiers.stop()
+            self._shelver.stop()
             self._say_goodbye()
             self._link.stop()
             socket_.stop()
@@ -168,7 +175,8 @@ class DockService:
         """Runs one intake's work; trouble with its storage ends its session, not the dock."""
         try:
             self._carry_out(work())
-            self._catalogue.apply(intake.device, [taken.entry for taken in intake.taken])
+            changed = self._catalogue.apply(intake.device, [taken.entry for taken in intake.taken])
+            self._changed.setdefault(intake.device, {}).update((row.recording, row) for row in changed)
             if intake.taken or intake.held:
                 self._copiers.want(intake.device, intake.held)
             intake.taken.clear()
@@ -222,6 +230,8 @@ class DockService:
             del self._unsettled[device]
             intake = self._intakes[device]
             self._guard(intake, intake.idle)
+            if not intake.archive.holdings.wanted or intake.state is None:
+                self._shelver.want(self._changed.pop(device, {}).values())
 
     # -- answers ----------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,8 @@ class DockSettings:
     """A receipt waits until so many copies hold the object, read back. 0: they follow in the background."""
     copy_retry_seconds: Annotated[float, Ge(0.05), Le(3600)] = 10.0
     """A copy that cannot be reached is looked for this often."""
+    utc_offset_minutes: Annotated[int, Ge(-720), Le(840)] = 480
+    """Of the days and hours by which recordings are laid out; China: 480."""
     keep_days: Annotated[int, Ge(0), Le(36_525)] = 0
     """Recordings are kept at least so long, whatever shorter the agency's table says."""
     quarantine_bytes: Annotated[int, Ge(1_048_576)] = 1_073_741_824
@@ -90,6 +92,11 @@ class DockSettings:
     def catalogue(self) -> Path:
         """The list of recordings; can be rebuilt from the archive."""
         return self.folder / "catalogue.json"
+
+    @property
+    def by_section(self) -> Path:
+        """Where a person finds a recording by section, officer and day; can be made anew from the archive."""
+        return self.folder / "by-section"
 
     @property
     def console_socket(self) -> Path:
