@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import groupby
-from typing import Final
+from typing import Final, Self
 
 from rich.console import Console, Group
 from rich.filesize import decimal
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -44,6 +48,8 @@ def event_text(report: Report) -> Text:
     return Text.assemble((f"{report.device} ", "bold"), (chinese, style), f" {english}:{size} {report.detail}")
 
 
+_LINE_SECONDS: Final = 10.0
+"""Without a terminal, a busy bay says this often how far it is."""
 _HEADINGS: Final = (
     "设备 Device", "状态 State", "已收 Received", "速度 Speed",
     "待收 Pending", "剩余 Left", "进度 Progress",
@@ -69,7 +75,7 @@ def bay_table(status: DockStatus) -> Group:
         table.add_row(
             bay.device,
             _state(bay),
-            decimal(bay.received_bytes),
+            f"{decimal(bay.received_bytes)} / {decimal(bay.received_bytes + bay.pending_bytes)}",
             f"{decimal(bay.bytes_per_second)}/s",
             f"{bay.pending_objects} / {decimal(bay.pending_bytes)}",
             time_left(bay),
@@ -125,12 +131,51 @@ def _progress(bay: Bay) -> ProgressBar:
     )
 
 
-class EventPrinter:
-    """Prints events as they come."""
+def progress_line(bay: Bay) -> str:
+    """One bay in a line, for a log."""
+    total = bay.received_bytes + bay.pending_bytes
+    left = f" 剩余 left {time_left(bay)}" if bay.pending_bytes else ""
+    amounts = f"{decimal(bay.received_bytes)} / {decimal(total)} {decimal(bay.bytes_per_second)}/s"
+    return f"{bay.device} {_state(bay).plain}: {amounts}{left}"
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console()
+
+class DockConsole:
+    """What the custodian sees of a running dock: on a terminal the bays, moving, below the events; else lines.
+
+    ``print`` and ``show`` are called by the dock's thread and never wait for more than the terminal.
+    """
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console or Console(), clock
+        self._live = Live(console=self._console, refresh_per_second=2, transient=True)
+        self._lines: dict[str, tuple[float, str]] = {}
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
 
     def print(self, report: Report) -> None:
-        """Prints one event."""
-        self._console.print(event_text(report), soft_wrap=True)
+        """One event. On a terminal single objects are left to the bars."""
+        if not (self._console.is_terminal and report.kind == "object"):
+            self._console.print(event_text(report), soft_wrap=True)
+
+    def show(self, status: DockStatus) -> None:
+        """The present state."""
+        if self._console.is_terminal:
+            self._live.update(bay_table(replace(status, messages=[])))
+            return
+        for bay in status.bays:
+            self._tell(bay)
+
+    def _tell(self, bay: Bay) -> None:
+        """A line when a bay's state changes, and now and then while it is busy."""
+        state, now = _state(bay).plain, self._clock()
+        at, before = self._lines.get(bay.device, (-_LINE_SECONDS, ""))
+        if state != before or (bay.online and bay.pending_bytes and now - at >= _LINE_SECONDS):
+            self._lines[bay.device] = (now, state)
+            self._console.print(Text(progress_line(bay)), soft_wrap=True)

@@ -21,7 +21,7 @@ from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.assignments import Assignments
 from agent.dock.broker import start_broker
 from agent.dock.catalogue import Catalogue, Recording
-from agent.dock.console import EventPrinter, event_text, summary
+from agent.dock.console import DockConsole, event_text, summary
 from agent.dock.copier import Copied, Copiers, CopyNews, CopyTrouble
 from agent.dock.hazard import HazardFlags
 from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
@@ -60,9 +60,14 @@ _log = logger("dock")
 class DockService:
     """One dock. ``run`` works until ``stop``; everything happens in the thread that calls it."""
 
-    def __init__(self, settings: DockSettings, on_report: Callable[[Report], None] = lambda _report: None) -> None:
+    def __init__(
+        self,
+        settings: DockSettings,
+        on_report: Callable[[Report], None] = lambda _report: None,
+        on_status: Callable[[DockStatus], None] = lambda _status: None,
+    ) -> None:
         """Reads keys, trust and register; takes the archive's lock. Raises TrustError, StorageError, ConfigError."""
-        self._settings, self._on_report = settings, on_report
+        self._settings, self._on_report, self._on_status = settings, on_report, on_status
         credentials = settings.credentials
         with durable.storage_errors(credentials, "reading the credentials in"):
             self._trust = TrustBundle.from_json((credentials / "trust.json").read_bytes())
@@ -337,6 +342,7 @@ class DockService:
             # Again and again, so that nothing that a copy's thread could forget is waited for without end.
             self._copiers.want(intake.device, islice(intake.archive.holdings.uncopied.values(), _OFFERED))
         self._status = self._look()
+        self._on_status(self._status)
         notify(WATCHDOG=1, STATUS=summary(self._status))
 
     def _look(self) -> DockStatus:
@@ -384,7 +390,8 @@ def _link_settings(settings: DockSettings) -> LinkSettings:
 
 def main(settings: DockSettings) -> int:
     """Runs a dock in this process until SIGTERM or SIGINT; returns 0. Main thread only. Errors pass through."""
-    service = DockService(settings, EventPrinter().print)
+    console = DockConsole()
+    service = DockService(settings, console.print, console.show)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         service.stop()
@@ -395,5 +402,6 @@ def main(settings: DockSettings) -> int:
         if settings.broker != "external":
             broker = start_broker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
             stack.callback(broker.stop)
+        stack.enter_context(console)
         service.run()
     return 0
