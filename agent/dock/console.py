@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agent.dock.intake import Report, ReportKind
+from agent.dock.reports import Report, ReportKind
 from agent.dock.status import Bay, DockStatus
 
 _WORDS: Final[dict[ReportKind, tuple[str, str, str]]] = {

@@ -24,10 +24,11 @@ from agent.dock.catalogue import Catalogue, Recording
 from agent.dock.console import DockConsole, event_text, summary
 from agent.dock.copier import Copied, Copiers, CopyNews, CopyTrouble
 from agent.dock.hazard import HazardFlags
-from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
+from agent.dock.intake import Intake
 from agent.dock.layout import Layout
 from agent.dock.quarantine import count_quarantine
 from agent.dock.register import DeviceRegister
+from agent.dock.reports import Cosigned, DockKeys, Out, Publish, Report
 from agent.dock.settings import DockSettings
 from agent.dock.shelving import Shelver
 from agent.dock.status import Bay, DockStatus, StatusSocket

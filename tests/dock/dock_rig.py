@@ -14,7 +14,8 @@ from custody_rig import DOCK, DockProcess, Station, Unit, trust_of
 from agent.custody import wire
 from agent.custody.wire import DeviceState, Kind, ObjectClose, Topic
 from agent.dock.archive import DeviceArchive
-from agent.dock.intake import DockKeys, Intake, Out, Publish, Report
+from agent.dock.intake import Intake
+from agent.dock.reports import DockKeys, Out, Publish, Report
 from agent.dock.settings import DockSettings
 from agent.dock.verified import seal_key
 from agent.dock.witness import Witness

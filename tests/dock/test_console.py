@@ -14,7 +14,7 @@ from dock_rig import start_configured
 from rich.console import Console
 
 from agent.dock.console import DockConsole, bay_table, progress_line, summary, time_left
-from agent.dock.intake import Report
+from agent.dock.reports import Report
 from agent.dock.status import Bay, CopyState, DockStatus, read_status
 
 BUSY = Bay("er-1", True, 12, 3, 4_000_000, 2_000_000, 3, 240_000_000, False, False, 120)
