@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field
 from agent.errors import FormatError, TrustError
 from agent.evidence import jws
 from agent.evidence.documents import ActionKind, TrustBundle
-from agent.evidence.encoding import from_b64url, sha256_hex
+from agent.evidence.encoding import sha256_hex
 from agent.evidence.entries import ObjectRef
 from agent.evidence.shapes import (
     STRICT,
@@ -119,10 +119,12 @@ def read_deletions(path: Path, trust: TrustBundle, device: str) -> Iterator[Dele
     """
     prev = FIRST
     for line in _lines(path):
-        found = load_shape(Deletion, jws.verify(line, DELETION_TYPE, trust.receipt_key).payload)
-        signer = next((one for one in trust.docks if one.id == found.dock), None)
-        if signer is None or jws.thumbprint(from_b64url(signer.receipt_key)) != jws.parse(line, DELETION_TYPE).kid:
-            raise FormatError(f"a deletion record of {found.dock} was signed by another")
+        parsed = jws.parse(line, DELETION_TYPE)
+        found = load_shape(Deletion, parsed.payload)
+        key = trust.receipt_key(parsed.kid, found.dock)
+        if key is None:
+            raise FormatError(f"the key of a deletion record is none of dock {found.dock} of this agency")
+        jws.check(parsed, key)
         if (found.device, found.prev) != (device, prev):
             raise FormatError("a deletion record does not follow the one before it")
         prev = sha256_hex(line)

@@ -11,12 +11,15 @@ from custody_rig import DOCK, Unit, trust_of
 from dock_rig import hand_over, open_intake, settings_of, settle
 from kill_points import kill_points
 
+from agent.cli import main
 from agent.dock.copies import CopyFolder, prepare_copy
 from agent.dock.retention import Cases, Retention, read_cases, read_records
 from agent.dock.settings import DockSettings
 from agent.errors import RefusedError, StorageError, UsageError
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.retention import DELETIONS, RetentionPolicy, RetentionRule, sign_retention
+from agent.evidence.verification.verifier import Question, verify
+from agent.rules.conduct import ConductJudge
 from agent.rules.retention import DAY_US
 from provisioning.agency import Agency
 
@@ -201,3 +204,40 @@ def test_killed_at_any_moment_of_deleting_every_byte_that_is_gone_is_on_a_record
         assert not sealed(filled)
         assert len({record.recording for record in read_records(folder, trust)}) == 2
     assert points > 5
+
+
+def findings(settings: DockSettings) -> tuple[set[str], int]:
+    report = verify(settings.archive, Question(trust_of(settings.credentials), ConductJudge))
+    return {one.code for one in report.findings}, report.devices[0].objects_deleted
+
+
+def test_verifying_the_archive_explains_what_was_deleted_and_no_more_than_that(filled: DockSettings) -> None:
+    """A signed deletion is no loss; a record that does not verify, or covers another recording, explains nothing."""
+    before, _ = findings(filled)
+    run = run_after(filled, 31)
+    run.apply(run.plan(NO_CASES), NO_CASES)
+    assert findings(filled) == (before, 3)
+    path = filled.archive / "er-1" / DELETIONS
+    whole = path.read_bytes()
+    path.write_bytes(whole.splitlines(keepends=True)[0])
+    assert findings(filled)[0] == before | {"RECORDING_REMOVED"}
+    path.write_bytes(whole.replace(b".", b"x", 1))
+    assert findings(filled)[0] == before | {"RECORDING_REMOVED", "DELETION_INVALID"}
+    path.unlink()
+    assert findings(filled) == (before | {"RECORDING_REMOVED"}, 0)
+
+
+def test_the_command_is_a_dry_run_unless_told_otherwise(
+    filled: DockSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says in two languages what it would do, or did."""
+    config = tmp_path / "dock.toml"
+    fixed = f'[dock]\nid = "{DOCK}"\nfolder = "{filled.folder}"\ncredentials = "{filled.credentials}"\n'
+    config.write_text(fixed)
+    for words in ([], ["--dry-run"], ["--json"], ["--apply"]):
+        assert main(["dock", "retention", "--config", str(config), *words]) == 0
+        assert len(sealed(filled)) == 3
+    text = capsys.readouterr().out
+    assert "试运行" in text and "未到期" in text and '"verdict": "not_due"' in text
+    assert main(["dock", "retention", "--config", str(config), "--list"]) == 0
+    assert capsys.readouterr().out.strip() == "[]"
