@@ -39,17 +39,22 @@ def unit(agency: Path, tmp_path: Path) -> Unit:
 
 
 def check_claims(settings: DockSettings, unit: Unit) -> None:
-    """No half object under a name, no object without its line, no receipt for what is not there."""
+    """No half object under a name, no object without its line, no receipt for what is not there.
+
+    Read in this order, because a dock that is alive goes on meanwhile.
+    """
     folder = EvidenceFolder(settings.archive / "er-1")
+    receipts = [
+        read_receipt(path.read_bytes(), unit.trust) for path in (settings.receipts / "er-1").glob("[!.]*.jws")
+    ]
+    found = [path for path in folder.objects.glob("[!.]*")] if folder.objects.is_dir() else []
     lines = folder.ledger.read_bytes().split(b"\n")[:-1] if folder.ledger.exists() else []
     chain = ChainState(trust_of(settings.credentials), "er-1")
     named = {ref.digest for line in lines for ref in entry_objects(chain.accept(line))}
-    found = [path for path in folder.objects.glob("[!.]*")] if folder.objects.is_dir() else []
     assert all(sha256_hex(path.read_bytes()) == path.stem for path in found)
     held = {path.stem for path in found}
     assert held <= named
-    for path in (settings.receipts / "er-1").glob("[!.]*.jws"):
-        receipt = read_receipt(path.read_bytes(), unit.trust)
+    for receipt in receipts:
         assert {ref.digest for ref in receipt.objects} <= held and receipt.ledger_size <= len(lines)
 
 

@@ -90,7 +90,7 @@ def test_with_a_full_quarantine_a_bad_line_refuses_the_ledger_at_once(settings: 
         quarantine.keep("part", "one-more", b"x", "a test")
     intake = open_intake(replace(settings, quarantine_bytes=1_048_576))
     begin(intake, unit)
-    outs = intake.handle(Topic(Kind.LEDGER, "er-1", number=0), lines_of(unit)[1])
+    outs = intake.handle(Topic(Kind.LEDGER, "er-1", number=0), lines_of(unit)[0][:-8] + b"AAAAAAAA")
     assert kinds_of(outs) == ["quarantine_full", "resync"] and intake.ledger_refused
     assert len(list_quarantine(settings.quarantine)) == 16
     intake.close()
