@@ -160,5 +160,6 @@ def test_a_real_dock_killed_at_a_step_loses_nothing_and_its_successor_ends_the_w
         wait_for(lambda: unit.serve(service) or unit.released >= set(unit.originals), what="all is released")
     finally:
         service.stop()
+    station.dock.stop()  # type: ignore[union-attr]
     check_everything(unit, doomed.settings)
     check_claims(doomed.settings, unit)
