@@ -97,7 +97,7 @@ class Copier:
         if since is not None and time.monotonic() - since > STUCK_SECONDS:
             return CopyState(self.name, "unreachable", waiting, f"no answer for {time.monotonic() - since:.0f} s")
         if self._lost:
-            return CopyState(self.name, "unreachable", waiting, self._lost)
+            return CopyState(self.name, "unreachable", waiting, self._lost[:500])
         behind = waiting > 0 or self._scan is not None or self._lost is not None
         return CopyState(self.name, "catching_up" if behind else "current", waiting, "")
 
@@ -132,7 +132,7 @@ class Copier:
         return True
 
     def _lose(self, reason: str) -> None:
-        self._scan = None
+        self._scan, self._busy_since = None, None
         if not self._lost:
             self._tell(CopyTrouble("copy_lost", "*", f"{self.name}: {reason}"))
         self._lost = reason
@@ -173,6 +173,11 @@ class Copier:
         except CopyDiffersError as error:
             self._differ(device, job, error)
             held = False
+        except StorageError:
+            with self._change:
+                if job in self._wanted:  # behind the others: it alone may be what cannot be done
+                    self._wanted[job] = self._wanted.pop(job)
+            raise
         with self._change:
             self._wanted.pop(job, None)  # only now: after a failure it is tried again
         if held:

@@ -80,6 +80,8 @@ class CopyFolder:
     def bring_ledger(self, device: str) -> None:
         """Makes the copy's ledger and notes those of the archive, durably. Raises CopyDiffersError, StorageError."""
         source, target = self._both(device)
+        if not source.ledger.exists():
+            return
         known = self._ledger_bytes.get(device)
         if known is None:
             self._make_folders(target)
@@ -102,7 +104,12 @@ class CopyFolder:
         if found is None or not (source.objects / name).exists():
             return False
         self._make_folders(target)
-        _copy_object(source.objects / name, target.objects / name, found[0])
+        try:
+            _copy_object(source.objects / name, target.objects / name, found[0])
+        except CopyDiffersError:
+            if (source.objects / name).exists():
+                raise
+            return False  # deleted after retention this very moment
         return True
 
     def missing(self) -> Iterator[tuple[str, str]]:
@@ -198,8 +205,8 @@ def _copy_object(source: Path, target: Path, digest: str) -> None:
 def _fill(source: Path, handle: int, digest: str) -> None:
     """Writes, syncs, and reads back from the disk. Raises CopyError, OSError."""
     read = hashlib.sha256()
-    with source.open("rb") as file, os.fdopen(os.dup(handle), "wb") as copy:
-        while block := file.read(_BLOCK_BYTES):
+    with os.fdopen(os.dup(handle), "wb") as copy:
+        for block in _blocks(source):
             read.update(block)
             copy.write(block)
     if read.hexdigest() != digest:
@@ -213,6 +220,16 @@ def _fill(source: Path, handle: int, digest: str) -> None:
         written.update(block)
     if written.hexdigest() != digest:
         raise CopyError(f"the disk of {source.name}'s copy gives back other bytes than were written")
+
+
+def _blocks(source: Path) -> Iterator[bytes]:
+    """Trouble in reading the archive is the archive's, and must not be taken for the copy's."""
+    try:
+        with source.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                yield block
+    except OSError as error:
+        raise CopyDiffersError(f"{source} in the archive cannot be read: {error.strerror}") from error
 
 
 def _bring_small(source: Path, target: Path) -> None:

@@ -84,6 +84,7 @@ class Intake:
         state = self.state
         return (
             state is not None
+            and not self.ledger_refused
             and state.lines <= self._archive.chain.size
             and state.pending_objects == 0
             and not self._archive.holdings.wanted

@@ -97,7 +97,8 @@ class Quarantine:
 
     def _admit(self, what: What, name: str, size: int, digest: str, detail: str) -> Path:
         durable.make_private_folder(self.folder)
-        held = sum(max(item.size, LEAST_BYTES) for item in _items_in(self.folder))
+        with storage_errors(self.folder, "listing"):
+            held = sum(max(entry.stat().st_size, LEAST_BYTES) for entry in _entries_in(self.folder))
         if held + max(size, LEAST_BYTES) > self._limit_bytes:
             raise QuarantineFullError(f"{self.folder} holds {held} of {self._limit_bytes} bytes: {detail}")
         target = self._free_place(name)
@@ -139,12 +140,18 @@ def find_item(folder: Path, wanted: str) -> Item:
 
 
 def _items_in(folder: Path) -> Iterator[Item]:
-    with storage_errors(folder, "listing"), os.scandir(folder) as inside:
+    with storage_errors(folder, "listing"):
+        for entry in _entries_in(folder):
+            path = Path(entry.path)
+            yield Item(path, entry.stat(follow_symlinks=False).st_size, _read_note(path))
+
+
+def _entries_in(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """The items' own files. A hidden name is a write that a crash cut short: its bytes are still where they were."""
+    with os.scandir(folder) as inside:
         for entry in inside:
-            # A hidden name is a write that a crash cut short: its bytes are still where they came from.
             if entry.is_file(follow_symlinks=False) and not entry.name.endswith(_REASON) and entry.name[0] != ".":
-                path = Path(entry.path)
-                yield Item(path, entry.stat(follow_symlinks=False).st_size, _read_note(path))
+                yield entry
 
 
 def _read_note(path: Path) -> Reason | None:

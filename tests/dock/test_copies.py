@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from custody_rig import DOCK, Station, Unit, check_everything, trust_of, wait_fo
 from dock_rig import begin, hand_over, kinds_of, open_intake, settings_of, start_configured
 from kill_points import kill_points
 
+from agent.dock import copier
 from agent.dock.copier import Copied, Copiers, CopyNews, CopyTrouble
 from agent.dock.copies import MARK, CopyFolder, prepare_copy
 from agent.dock.settings import DockSettings
@@ -251,3 +253,45 @@ def test_a_real_dock_withholds_receipts_while_its_second_disk_is_away_and_catche
     finally:
         service.stop()
     check_everything(unit, dock.settings)
+
+
+def test_a_disk_that_hangs_holds_up_nobody_and_is_told(
+    settings: DockSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offering, asking for the state and stopping never wait for it."""
+    entered, free = threading.Event(), threading.Event()
+
+    class Hanging(CopyFolder):
+        def bring_ledger(self, device: str) -> None:
+            entered.set()
+            free.wait(30)
+
+    monkeypatch.setattr(copier, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(copier, "_STOP_SECONDS", 0.05)
+    one = copier.Copier(Hanging(settings.copies[0], DOCK, settings.archive), lambda _news: True, 0.05)
+    one.start()
+    one.want([("er-1", "")])
+    try:
+        assert entered.wait(10)
+        wait_for(lambda: one.state().state == "unreachable", what="it is called unreachable")
+        one.want([("er-1", ""), ("er-2", "")])
+        assert "no answer" in one.state().reason
+        one.stop()
+    finally:
+        free.set()
+
+
+def test_more_than_can_wait_is_caught_up_by_comparing_everything(settings: DockSettings, unit: Unit) -> None:
+    """What is offered while a disk is away is bounded, and nothing of it is lost."""
+    unit.record([1_000, 20])
+    intake = open_intake(settings)
+    hand_over(intake, unit)
+    intake.close()
+    one = copier.Copier(CopyFolder(settings.copies[0], DOCK, settings.archive), lambda _news: True, 0.05)
+    one.want([("er-9", f"{number:064x}.age") for number in range(9_000)])
+    assert one.state().waiting == 8_192
+    one.start()
+    try:
+        wait_for(lambda: content(settings.copies[0] / "archive") == content(settings.archive), 60, "caught up")
+    finally:
+        one.stop()
