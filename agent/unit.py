@@ -12,7 +12,7 @@ from agent.custody.events import (
 )
 from agent.custody.service import CustodyService
 from agent.evidence.folder import EvidenceFolder
-from agent.recorder import daemon, handover
+from agent.recorder import daemon, messages
 from agent.system.logs import logger
 
 log = logger("unit")
@@ -25,13 +25,13 @@ def run_unit(config: RecorderConfig) -> None:
     def deliver(event: CustodyEvent) -> None:
         match event:
             case ReceiptArrived(token):
-                recorder.post(handover.ReceiptArrived(token))
+                recorder.post(messages.ReceiptArrived(token))
             case CheckpointCosigned(note):
-                recorder.post(handover.CosignedArrived(note))
+                recorder.post(messages.CosignedArrived(note))
             case HazardFlagArrived(token):
-                recorder.post(daemon.HazardFlagArrived(token))
+                recorder.post(messages.HazardFlagArrived(token))
             case AssignmentArrived(token):
-                recorder.post(daemon.AssignmentArrived(token))
+                recorder.post(messages.AssignmentArrived(token))
             case _:
                 log.info("custody", happened=type(event).__name__)
 

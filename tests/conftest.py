@@ -30,7 +30,17 @@ SLOW = (
     "dock/",
     "provisioning/",
     "system/test_durable",
-    "recorder/test_daemon",
+    "recorder/test_recorder_daemon",
+    "recorder/test_recorder_disk_faults",
+    "recorder/test_recorder_hazard",
+    "recorder/test_recorder_kinds",
+    "recorder/test_recorder_sounds",
+    "recorder/test_recorder_tasked",
+    "recorder/test_recorder_codes",
+    "recorder/test_recorder_packets",
+    "hardware/test_packet_camera_contract",
+    "hardware/test_rtsp",
+    "hardware/test_gpsd",
     "witness/test_witness_process",
 )
 """Real processes, brokers, disks and rigs: everything that `make check` leaves to `make test`."""

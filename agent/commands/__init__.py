@@ -15,7 +15,7 @@ Command = Callable[[argparse.Namespace], int]
 
 _PLACES: Final = {
     "run": "running.run_command",
-    "dock": "running.dock_command",
+    "dock": "docking.dock_command",
     "intake": "intake.intake_command",
     "archive": "intake.archive_command",
     "witness": "witnessing.witness_command",

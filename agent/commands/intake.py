@@ -25,10 +25,11 @@ def intake_command(arguments: argparse.Namespace) -> int:
 
 def _run(config: IntakeConfig, _arguments: argparse.Namespace) -> int:
     from agent.dock.cluster.worker import main
-    from agent.dock.console import EventPrinter
+    from agent.dock.console import event_text
 
     logs.configure(config.log.level)
-    return main(config.intake, EventPrinter().print)
+    console = Console()
+    return main(config.intake, lambda report: console.print(event_text(report)))
 
 
 def _status(config: IntakeConfig, arguments: argparse.Namespace) -> int:

@@ -8,23 +8,25 @@ what does not verify is quarantined and asked for once more, then refused, so th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Generic, Literal, TypeVar
 
 from cryptography import x509
-from nacl.signing import SigningKey
 
 from agent.custody import wire
 from agent.custody.wire import Credit, DeviceState, Have, HeldObject, Kind, ObjectClose, ObjectOpen, Topic
+from agent.dock.branches import Branch, Sessions
+from agent.dock.quarantine import What
+from agent.dock.reports import Cosigned, DockKeys, Out, Publish, Report
 from agent.dock.staging import Staging
 from agent.dock.store import ArchiveStore, Taken
 from agent.dock.witness import Witness
-from agent.errors import FormatError, TrustError, WireError
+from agent.errors import FormatError, OutOfPlaceError, QuarantineFullError, TrustError, WireError
 from agent.evidence.checkpoint import open_note
 from agent.evidence.entries import ObjectRef
 from agent.evidence.receipts import MAX_OBJECTS, Receipt, sign_receipt
+
+Archive = TypeVar("Archive", bound=ArchiveStore)
 
 STRIKES: Final = 2
 """Failures of one line or object after which it is refused."""
@@ -32,66 +34,11 @@ RECEIPT_BYTES: Final = 8_388_608
 _FLUSH_LINES: Final = 256
 _MAX_REPEATED: Final = 64
 
-ReportKind = Literal[
-    "docked",
-    "left",
-    "object",
-    "receipt",
-    "cosigned",
-    "resync",
-    "quarantined",
-    "refused",
-    "fork",
-    "rollback",
-    "fault",
-    "witnessed",
-    "unanswered",
-    "disputed",
-]
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Something the custodian or the log should know. ``detail`` is English and holds nothing personal."""
-
-    kind: ReportKind
-    device: str
-    detail: str
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Publish:
-    """A message to the device."""
-
-    topic: Topic
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Cosigned:
-    """This dock has cosigned: other witnesses may be asked now."""
-
-    device: str
-    note: bytes
-
-
-Out = Publish | Report | Cosigned
-
-
-@dataclass(frozen=True, slots=True)
-class DockKeys:
-    """Who signs. ``now_us``: the dock's wall clock, microseconds of UTC."""
-
-    dock: str
-    receipt: SigningKey
-    now_us: Callable[[], int]
-
-
-class Intake:
+class Intake(Generic[Archive]):
     """One device's session. Used by one thread. StorageError passes through: the service then drops the session."""
 
-    def __init__(self, archive: ArchiveStore, witness: Witness, keys: DockKeys, window_bytes: int) -> None:
+    def __init__(self, archive: Archive, witness: Witness, keys: DockKeys, window_bytes: int) -> None:
         self.device = archive.device
         self.state: DeviceState | None = None
         """What the device last said of itself; None before that and after it left."""
@@ -102,6 +49,8 @@ class Intake:
         self.window_bytes = window_bytes
         self.taken: list[Taken] = []
         """Lines made durable since the service last cleared this; for the catalogue."""
+        self.held: list[ObjectRef] = []
+        """Objects held since the service last cleared this; for the further copies."""
         self._archive, self._witness, self._keys = archive, witness, keys
         self._accepted: list[Taken] = []
         self._charged = self._announced_credit = self._announced_next = 0
@@ -109,6 +58,10 @@ class Intake:
         self._strikes: Counter[str] = Counter()
         self._refused: set[str] = set()
         self._note: bytes | None = None
+        self._sessions = Sessions()
+        self._comparing = self._compared_once = False
+        """The device is asked for all of its lines, to find where they leave those held."""
+        self._branch: Branch | None = None
 
     def close(self) -> None:
         """Closes the archive's files."""
@@ -117,7 +70,7 @@ class Intake:
     # -- what others ask --------------------------------------------------------------------------------------------
 
     @property
-    def archive(self) -> ArchiveStore:
+    def archive(self) -> Archive:
         """The device's part of the archive."""
         return self._archive
 
@@ -134,9 +87,12 @@ class Intake:
         return (
             state is not None
             and not self._resync_asked
+            and not self.ledger_refused
             and state.lines <= self._archive.chain.size
             and state.pending_objects == 0
             and not self._archive.holdings.wanted
+            and not self._archive.holdings.uncopied
+            and self._archive.holdings.only_receipts
             and not self._archive.receipts.owed
         )
 
@@ -172,6 +128,7 @@ class Intake:
         """Nothing waits: makes durable what was accepted, signs the receipt that is due, gives the credit back."""
         self._flush()
         outs: list[Out] = self._witness_note() if self._note else []
+        outs += self._keep_branch()
         while receipt := self._sign_receipt():
             outs += receipt
         return outs + self._credit_if_due(1)
@@ -182,7 +139,9 @@ class Intake:
             if before is None or before.session != state.session:
                 return []  # the will of a connection that has been replaced
             self.state = None
-            return [Report("left", self.device, "the device has left")]
+            return [Report("left", self.device, "the device has left"), *self._keep_branch()]
+        if self._sessions.is_second(state):
+            return self._cloned(state)
         self.state = state
         if before is not None and (before.session, before.round) == (state.session, state.round):
             return []
@@ -210,7 +169,7 @@ class Intake:
             return self._ask_anew()
         self._doubted = fewer
         if fewer:
-            self.ledger_refused = True
+            self.ledger_refused, self._comparing = True, state.lines > 0
             outs.append(Report("rollback", self.device, f"it holds {state.lines} lines, and once held {size}"))
         self._charged = self._announced_credit = 0
         self._resync_asked = False
@@ -226,14 +185,18 @@ class Intake:
 
     def _on_line(self, seq: int, line: bytes) -> list[Out]:
         size = self._archive.chain.size
-        if self.ledger_refused:
+        if self._branch is not None:
+            return self._on_branch(self._branch, seq, line)
+        if self.ledger_refused and not self._comparing:
             return []
         if seq > size:
             return self._resync(f"line {seq} came, {size} is next")
         if seq < size:
-            return [] if self._archive.same_line(seq, line) else self._fork(seq, line)
+            return self._on_same(seq) if self._archive.same_line(seq, line) else self._fork(seq, line)
         try:
             taken = self._archive.accept(line)
+        except OutOfPlaceError as error:
+            return self._suspect(seq, line, str(error))
         except (FormatError, TrustError) as error:
             return self._bad_line(seq, line, str(error))
         self._accepted.append(taken)
@@ -244,14 +207,61 @@ class Intake:
     def _fork(self, seq: int, line: bytes) -> list[Out]:
         self.ledger_refused = True
         reason = f"another line {seq} than the one held: the ledger has been rewritten"
-        self._archive.quarantine_bytes(f"line-{seq}.jws", line, reason)
-        return [Report("fork", self.device, reason), self._have([])]
+        kept_aside = self._keep("fork", f"line-{seq}.jws", line, reason)
+        self._branch = Branch(seq, self._keep_lines)
+        return [Report("fork", self.device, reason), *kept_aside, *self._on_branch(self._branch, seq, line)]
+
+    def _suspect(self, seq: int, line: bytes, error: str) -> list[Out]:
+        """It does not follow what is held: before that counts as damage, all lines are compared, once."""
+        if self._compared_once:
+            return self._bad_line(seq, line, error)
+        self._comparing = self._compared_once = True
+        return self._resync(f"line {seq} does not follow: {error}")
+
+    def _on_same(self, seq: int) -> list[Out]:
+        """A line that is held. While comparing, the last one that both have ends it."""
+        last = min(self._archive.chain.size, self.state.lines if self.state else 0) - 1
+        if not self._comparing or seq < last:
+            return []
+        self._comparing = False
+        return [self._have([])] if self.ledger_refused else []
+
+    def _on_branch(self, branch: Branch, seq: int, line: bytes) -> list[Out]:
+        """A line of the other ledger: kept beside. With its last one the device is told that no more is taken."""
+        branch.take(seq, line)
+        if self.state is None or branch.next < self.state.lines:
+            return []
+        outs = self._keep_branch()
+        self._branch, self._comparing = None, False
+        return [*outs, self._have([])]
+
+    def _keep_branch(self) -> list[Out]:
+        if self._branch is None:
+            return []
+        try:
+            self._branch.flush()
+        except QuarantineFullError as error:
+            self._branch, self._comparing = None, False
+            return [self._no_room(error), self._have([])]
+        return []
+
+    def _keep_lines(self, name: str, data: bytes) -> None:
+        self._archive.quarantine.keep("branch", name, data, "lines of the ledger that is not the one held")
+
+    def _cloned(self, state: DeviceState) -> list[Out]:
+        """Both units are refused from now on, and told so in their next rounds; what both said is kept."""
+        if self.ledger_refused:
+            return []
+        self.ledger_refused = True
+        reason = f"sessions {state.session} and {self.state.session if self.state else 0} speak at the same time"
+        said = b"\n".join(wire.dump(one) for one in (self._sessions.current, state) if one is not None)
+        kept_aside = self._keep("clone", "states.json", said, reason)
+        return [Report("cloned", self.device, reason), *kept_aside, self._have([])]
 
     def _bad_line(self, seq: int, line: bytes, error: str) -> list[Out]:
         reason = f"line {seq} does not verify: {error}"
-        self._archive.quarantine_bytes(f"line-{seq}.jws", line, reason)
+        outs = self._keep("line", f"line-{seq}.jws", line, reason)
         self._strikes[f"line {seq}"] += 1
-        outs: list[Out] = [Report("quarantined", self.device, reason)]
         if self._strikes[f"line {seq}"] < STRIKES:
             return outs + self._resync(reason)
         self.ledger_refused = True
@@ -287,8 +297,7 @@ class Intake:
             return self._resync(f"a part of object {digest} came before its open")
         if len(data) != wire.part_length(staging.ref.size, staging.part_bytes, number):
             reason = f"part {number} of object {digest} has {len(data)} bytes"
-            self._archive.quarantine_bytes(f"{digest}.part-{number}", data, reason)
-            return [Report("quarantined", self.device, reason), *self._resync(reason)]
+            return [*self._keep("part", f"{digest}.part-{number}", data, reason), *self._resync(reason)]
         if number in staging.held:
             self.duplicate_parts += 1
             return []
@@ -304,9 +313,13 @@ class Intake:
         if not staging.whole or closed.parts != staging.count:
             return self._resync(f"object {digest} was closed with {len(staging.held)} of {staging.count} parts")
         ref = staging.ref
-        reason = self._archive.finish(staging)
+        try:
+            reason = self._archive.finish(staging)
+        except QuarantineFullError as error:
+            return [self._no_room(error), *self._refuse(ref, "does not verify; its bytes stay in staging")]
         if reason is not None:
             return self._bad_object(ref, reason)
+        self.held.append(ref)
         outs: list[Out] = [Report("object", self.device, ref.digest, ref.size)]
         waiting = self._archive.holdings.unreceipted
         due = len(waiting) >= MAX_OBJECTS // 4 or sum(r.size for r in waiting.values()) >= RECEIPT_BYTES
@@ -360,9 +373,9 @@ class Intake:
                 report = Report("cosigned", self.device, "checkpoint")
                 return [self._publish(Kind.COSIGNED, kept), report, Cosigned(self.device, kept)]
             case outcome:
-                self._archive.quarantine_bytes("checkpoint", note, judged.reason)
                 self.ledger_refused = outcome == "fork"
-                return [Report(outcome, self.device, judged.reason)]
+                kept_aside = self._keep("checkpoint", "checkpoint", note, judged.reason)
+                return [Report(outcome, self.device, judged.reason), *kept_aside]
 
     def take_cosigned(self, note: bytes, by: str) -> list[Out]:
         """Another witness, whose cosignature has been checked, cosigned this. Raises StorageError."""
@@ -371,6 +384,20 @@ class Intake:
         report = Report("witnessed", self.device, f"by {by}, {size} lines")
         # When lines have come meanwhile, the newer note is kept, and asked for already.
         return [self._publish(Kind.COSIGNED, kept), report] if open_note(kept).checkpoint.size == size else [report]
+
+    # -- quarantine -------------------------------------------------------------------------------------------------
+
+    def _keep(self, what: What, name: str, data: bytes, reason: str) -> list[Out]:
+        """Keeps what does not verify. With no room for it the ledger is refused: all of it is still on the device."""
+        try:
+            self._archive.quarantine.keep(what, name, data, reason)
+        except QuarantineFullError as error:
+            self.ledger_refused = True
+            return [self._no_room(error)]
+        return [Report("quarantined", self.device, reason)]
+
+    def _no_room(self, error: QuarantineFullError) -> Report:
+        return Report("quarantine_full", self.device, f"{error.code} {error}")
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
@@ -384,9 +411,10 @@ class Intake:
     def _have(self, objects: list[HeldObject], resync: bool = False) -> Publish:
         size, state = self._flush(), self.state
         session, number = (state.session, state.round) if state else (0, 0)
-        ledger: Literal["open", "refused"] = "refused" if self.ledger_refused else "open"
+        refused = self.ledger_refused and not self._comparing and self._branch is None
         limited = objects[: wire.MAX_HAVE_OBJECTS]
-        have = Have(1, self._keys.dock, session, number, resync, size, ledger, limited)
+        ledger: Literal["open", "refused"] = "refused" if refused else "open"
+        have = Have(1, self._keys.dock, session, number, resync, 0 if self._comparing else size, ledger, limited)
         return self._publish(Kind.HAVE, wire.dump(have))
 
     def _credit_if_due(self, step: int) -> list[Out]:

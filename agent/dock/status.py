@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -21,6 +22,7 @@ from agent.evidence.shapes import STRICT, Count, Flag, FormatVersion, Name, Text
 _WAIT_SECONDS: Final = 0.5
 _MAX_BYTES: Final = 1_048_576
 _MODE: Final = 0o660
+_METER_LOOKS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,20 @@ class Bay:
     refused: Flag
     """Its ledger does not verify or went back: the custodian must look."""
     may_be_taken: Flag
+    seconds_left: Count | None = None
+    """Until all that is pending has come, at the present speed; None when it is not known, or nothing comes."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class CopyState:
+    """A further copy of the archive."""
+
+    root: Text
+    state: Literal["current", "catching_up", "unreachable"]
+    waiting: Count
+    """Objects that are known to be missing there."""
+    reason: Text
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -53,37 +69,41 @@ class DockStatus:
     connected: Flag
     bays: list[Bay]
     messages: Annotated[list[Text], Field(max_length=50)]
+    copies: list[CopyState] = field(default_factory=list)
+    quarantined: Count = 0
+    """Items in quarantine: a custodian must look at them."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
 class Meter:
-    """Bytes per second between two looks."""
+    """Bytes per second, over some seconds: what is shown must not flicker."""
 
     def __init__(self) -> None:
-        self._bytes, self._at = 0, time.monotonic()
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=_METER_LOOKS)
 
     def speed(self, total: int) -> int:
-        """Since the last look."""
-        now = time.monotonic()
-        grown, passed = max(0, total - self._bytes), max(1e-3, now - self._at)
-        self._bytes, self._at = total, now
-        return int(grown / passed)
+        """Takes in how many bytes there are now."""
+        self._seen.append((time.monotonic(), total))
+        (since, before), (now, after) = self._seen[0], self._seen[-1]
+        return int(max(0, after - before) / max(1e-3, now - since))
 
 
-def bay_of(intake: Intake, meter: Meter) -> Bay:
+def bay_of(intake: Intake[Any], meter: Meter) -> Bay:
     """One device as its intake sees it. From another thread than the intake's a number may be a moment late."""
     state, archive = intake.state, intake.archive
+    speed, pending = meter.speed(intake.received_bytes), state.pending_bytes if state else 0
     return Bay(
         intake.device,
         online=state is not None,
         lines=archive.chain.size,
         objects=archive.holdings.count,
         received_bytes=intake.received_bytes,
-        bytes_per_second=meter.speed(intake.received_bytes),
+        bytes_per_second=speed,
         pending_objects=state.pending_objects if state else 0,
-        pending_bytes=state.pending_bytes if state else 0,
+        pending_bytes=pending,
         refused=intake.ledger_refused,
         may_be_taken=intake.may_be_taken,
+        seconds_left=pending // speed if speed and pending else None,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.dock.quarantine import What
 from agent.dock.staging import Staging
 from agent.evidence.entries import Entry, ObjectRef
 from agent.evidence.ledger import ChainState
@@ -33,6 +34,10 @@ class HoldingsView(Protocol):
     count: int
 
     @property
+    def uncopied(self) -> dict[str, ObjectRef]:
+        """Held, and not yet on the further copies that receipts wait for; empty where there are none."""
+
+    @property
     def only_receipts(self) -> bool:
         """Whether nothing waits for a receipt but receipts."""
 
@@ -41,6 +46,13 @@ class HoldingsView(Protocol):
 
     def receipted(self, refs: Iterable[ObjectRef]) -> None:
         """A receipt lists these."""
+
+
+class QuarantineView(Protocol):
+    """Where what does not verify is kept; see ``Quarantine``."""
+
+    def keep(self, what: What, name: str, data: bytes, detail: str) -> object:
+        """Keeps bytes, whole, with the reason; durable when it returns. Raises QuarantineFullError, StorageError."""
 
 
 class ReceiptsView(Protocol):
@@ -65,6 +77,10 @@ class ArchiveStore(Protocol):
         """Objects wanted, held, receipted."""
 
     @property
+    def quarantine(self) -> QuarantineView:
+        """What did not verify."""
+
+    @property
     def receipts(self) -> ReceiptsView:
         """Receipts signed, and not yet entered by the device."""
 
@@ -84,13 +100,13 @@ class ArchiveStore(Protocol):
         """The staging of a wanted object, resumed or begun."""
 
     def finish(self, staging: Staging) -> str | None:
-        """Hashes and keeps, once, what was read back; None then. Otherwise quarantined; returns why."""
+        """Hashes and keeps, once, what was read back; None then. Otherwise quarantined; returns why.
+
+        Raises QuarantineFullError when there is no room for that.
+        """
 
     def keep_cosigned(self, note: bytes) -> bytes:
         """Keeps the newest cosigned checkpoint; returns it, with all cosignatures over the same lines."""
-
-    def quarantine_bytes(self, name: str, data: bytes, reason: str) -> object:
-        """Keeps bytes that did not verify, whole, with the reason."""
 
     def close(self) -> None:
         """Frees what is open. What was not flushed is forgotten; it was not claimed either."""

@@ -76,6 +76,8 @@ class Mark:
     recordings: Count = 0
     """Rows; so is ``keys``."""
     keys: Count = 0
+    rows: Digest = "0" * 64
+    """SHA-256 of the rows of both: nothing else would show that some of them are not what was written."""
     now: Place = _NOWHERE
     """What a recording that began now would stand on; ``begun``: what the one stands on that began last."""
     begun: Place = _NOWHERE
@@ -125,6 +127,11 @@ class _Rows:
         """Returns when everything is durable."""
         self.flush()
         os.fdatasync(self._handle)
+
+    def content(self) -> bytes:
+        """All rows; for files that are small."""
+        self.flush()
+        return os.pread(self._handle, self._written, 0)
 
     def close(self) -> None:
         """Closes the file."""
@@ -183,6 +190,8 @@ class IndexWriter:
             line, end = index.line(mark.size - 1), index.end_bytes
         if (end, sha256_hex(line), self._tree.root().hex()) != (mark.end_bytes, mark.head, mark.root):
             raise FormatError("the index is not of this ledger")
+        if self._rows_digest() != mark.rows:
+            raise FormatError("rows of the index are not what was written")
         if self._tree.node(0, mark.size - 1) != leaf_hash(line):
             raise FormatError("the tree is not of this ledger")
 
@@ -209,9 +218,12 @@ class IndexWriter:
         if self._last is not None:
             self._head, self._last = sha256_hex(self._last), None
         return Mark(
-            self._size, self._offset, self._head, self._tree.root().hex(),
-            self._recordings.count, self._keys.count, self._now, self._begun, self._opened, self._closing,
+            self._size, self._offset, self._head, self._tree.root().hex(), self._recordings.count, self._keys.count,
+            self._rows_digest(), self._now, self._begun, self._opened, self._closing,
         )  # fmt: skip
+
+    def _rows_digest(self) -> str:
+        return sha256_hex(self._keys.content() + self._recordings.content())
 
     def close(self) -> None:
         """Flushes and closes. Raises OSError."""

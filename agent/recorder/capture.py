@@ -103,6 +103,7 @@ class Capture:
         """Of the newest block, also while warming up; None without sound."""
         self._origin_ns: int | None = None
         self._feeds = self._make_feeds(lost_ns)
+        sink.before_sealed = self._report_overload
         self._busy_since_ns: int | None = None
         self._watched_ns = time.monotonic_ns()
         self._reported_drops = self._reported_blocks = 0

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import queue
-import secrets
 import signal
 import subprocess
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
 from agent.errors import (
-    ConfigError,
-    FormatError,
     HardwareError,
     RecorderError,
-    RefusedError,
     StorageError,
     TrustError,
 )
 from agent.evidence.documents import RestrictedContent
 from agent.evidence.entries import Body, Heartbeat
 from agent.hardware.assembly import open_parts
-from agent.hardware.parts import Contact, Edge, PlaybackProof
+from agent.hardware.parts import Contact, PlaybackProof
 from agent.hardware.prompts import Prompt
 from agent.hardware.settings import HardwareSettings
 from agent.recorder import machine
-from agent.recorder.assignments import AssignmentBook, Tasking, judged_by
 from agent.recorder.capture import StillTaken
 from agent.recorder.control import ControlServer, Request
 from agent.recorder.credentials import check_notice, load_credentials, load_documents
@@ -36,16 +31,15 @@ from agent.recorder.facts import facts
 from agent.recorder.feedback import PHASE_TEXT
 from agent.recorder.gestures import Gesture
 from agent.recorder.glance import CodeSeen
-from agent.recorder.handover import CosignedArrived, Custody, Handover, ReceiptArrived
+from agent.recorder.handover import Custody, Handover
 from agent.recorder.hands import Hands, Made
+from agent.recorder.messages import AssignmentArrived, ButtonEdge, CosignedArrived, HazardFlagArrived, ReceiptArrived
+from agent.recorder.outlook import Outlook, now_us
 from agent.recorder.reducer import reduce
 from agent.recorder.settings import RecorderSettings
 from agent.recorder.shell import Shell
-from agent.recorder.situation import SituationReader
 from agent.recorder.start import adopt, open_evidence
-from agent.recorder.telemetry import Track
-from agent.recorder.timekeeping import change, is_trusted
-from agent.rules.interlock import Situation, hazard_state
+from agent.recorder.telemetry import Tracker
 from agent.system.logs import logger
 from agent.system.notify import notify
 
@@ -58,28 +52,6 @@ LAST_WORDS_SECONDS: Final = 8.0
 POWER_OFF_SECONDS: Final = 20.0
 
 log = logger("recorder")
-
-
-@dataclass(frozen=True, slots=True)
-class ButtonEdge:
-    """An edge of a named contact."""
-
-    button: str
-    edge: Edge
-
-
-@dataclass(frozen=True, slots=True)
-class HazardFlagArrived:
-    """A hazard flag, not yet judged."""
-
-    token: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AssignmentArrived:
-    """An assignment from dispatch, not yet judged."""
-
-    token: bytes
 
 
 class Daemon:
@@ -111,29 +83,14 @@ class Daemon:
         trust, documents = self._credentials.trust, self._credentials.documents
         self._handover = Handover(opened, trust, self.device, self._enter)
         self._shell = Shell(settings, self.parts, opened, documents, self.post, self._handover.appended)
-        self._situations = SituationReader(
-            self.parts,
-            trust,
-            documents,
-            credentials=settings.credentials,
-            evidence=settings.evidence,
-            command_demanded=settings.hazard_command,
-        )
-        self._assignments = AssignmentBook(
-            settings.assignment, settings.evidence, trust, self.device, unsigned_codes=settings.unsigned_codes
-        )
-        self._tasking = Tasking()
-        self._refused_assignment = b""
-        self._unusable = ""
-        """What was last logged of an assignment that cannot be used."""
+        self._outlook = Outlook(settings, self.parts, trust, documents)
         self._hands = Hands(self.parts.record_button, self.parts.photo_button)
         self._desk = Desk(self)
-        self._track: Track | None = None
+        self._tracker = Tracker(opened.folder, self.device, self.parts.positioning)
         self.state = machine.State()
         self._told_empty = self._told_uploading = False
         self._next_second_ns = 0
         self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
-        self._clock = self.parts.clock.read()
 
     @property
     def device(self) -> str:
@@ -246,11 +203,12 @@ class Daemon:
             case CosignedArrived(note):
                 self._handover.on_cosigned(note)
             case HazardFlagArrived(token):
-                self._on_hazard_flag(token)
+                if self._outlook.take_flag(token):
+                    self._poll_hazard()
             case AssignmentArrived(token):
-                self._on_assignment(token)
+                self._reassigned(self._outlook.take_assignment(token, self.state.phase))
             case CodeSeen(text):
-                self._on_code(text)
+                self._reassigned(self._outlook.take_code(text, self.state.phase))
             case _:
                 self._feed(item)
 
@@ -306,24 +264,7 @@ class Daemon:
 
     def press(self, kind: machine.Kind) -> None:
         """A recording, or a picture of the one that runs, is asked for."""
-        situation, tasking = self._situation()
-        self._feed(
-            machine.Pressed(
-                kind,
-                secrets.token_hex(8),
-                situation,
-                now_us(),
-                tasking.source,
-                time_trusted=is_trusted(self._clock),
-                position_known=self._position_known(),
-            )
-        )
-
-    def _position_known(self) -> bool:
-        if self.parts.positioning is None:
-            return True
-        fix = self.parts.positioning.fix()
-        return fix is not None and time.monotonic_ns() - fix.taken_ns <= FRESH_FIX_NS
+        self._feed(self._outlook.pressed(kind))
 
     def mark(self, kind: machine.MarkKind) -> None:
         """A mark at this moment."""
@@ -339,74 +280,24 @@ class Daemon:
         note = self._shell.seal_remark(text) if text else None
         self._feed(machine.RestrictedDeclared(content, note))
 
-    # What the judgement looks at
-
-    def _situation(self) -> tuple[Situation, Tasking]:
-        try:
-            tasking = self._assignments.read()
-        except FormatError as error:
-            # What the matter demands is unknown then, which is one more input, and the other inputs still count.
-            if str(error) != self._unusable:
-                log.error("assignment unusable", why=str(error))
-            self._unusable, self._tasking = str(error), Tasking()
-            return self._situations.read(None, matter_known=False), Tasking()
-        self._unusable, self._tasking = "", tasking
-        return self._situations.read(tasking.assignment), tasking
+    # What arrives
 
     def _poll_hazard(self) -> None:
-        situation, tasking = self._situation()
-        recording = self.state.recording
-        judged = judged_by(recording.assignment, tasking.assignment) if recording else tasking.assignment
-        if judged != tasking.assignment and not self._unusable:
-            situation = self._situations.read(judged)
-        self._feed(machine.HazardChanged(hazard_state(situation.inputs, situation.policy), situation, now_us()))
-
-    def _on_hazard_flag(self, token: bytes) -> None:
-        try:
-            newer = self._situations.flags.take(token)
-        except TrustError as error:
-            log.error("hazard flag refused", code=error.code, why=str(error))
-            return
-        if newer:
-            log.info("hazard flag", state=self._situations.flags.flag and self._situations.flags.flag.state)
-            self._poll_hazard()
-
-    def _on_assignment(self, token: bytes) -> None:
-        try:
-            if self._assignments.take_dispatch(token):
-                self._reassigned("dispatch")
-        except (TrustError, ConfigError) as error:
-            log.error("assignment refused", code=error.code, why=str(error))
-            if token != self._refused_assignment:  # once, not with every connection
-                self._shell.perform(machine.Tell(Prompt.ASSIGNMENT_REFUSED))
-            self._refused_assignment = token
-
-    def _on_code(self, text: str) -> None:
-        """R12.2: a code was shown to the camera while its pictures are thrown away."""
-        try:
-            if self._assignments.take_code(text):
-                self._reassigned("code")
-        except (FormatError, TrustError, ConfigError, RefusedError) as error:
-            log.error("code refused", code=error.code, why=str(error))
-            self._shell.perform(machine.Tell(Prompt.ASSIGNMENT_REFUSED))
+        self._feed(self._outlook.hazard(self.state.recording))
 
     def assign(self, text: str | None) -> None:
         """Over the control socket: this is the matter from now on; None: there is none. Raises as the book does."""
-        changed = self._assignments.take_file(text.encode()) if text else self._assignments.clear()
+        book = self._outlook.assignments
+        changed = book.take_file(text.encode()) if text else book.clear()
         if changed:
-            self._reassigned("by hand")
+            self._reassigned(self._outlook.reassigned("by hand", self.state.phase))
 
-    def _reassigned(self, way: str) -> None:
-        """Before the recording is open the new matter becomes its own, if with it the recording is still permitted."""
-        before = self._tasking
-        situation, tasking = self._situation()
-        if tasking == before:
-            return
-        log.info("reassigned", way=way, matter=tasking.assignment and tasking.assignment.matter)
-        if self.state.phase is machine.Phase.NOTICE and tasking.assignment:
-            self._feed(machine.Reassigned(situation, tasking.source))
-        elif tasking.assignment:
-            self._shell.perform(machine.Tell(Prompt.ASSIGNMENT_TAKEN))
+    def _reassigned(self, follows: machine.Reassigned | Prompt | None) -> None:
+        match follows:
+            case machine.Reassigned():
+                self._feed(follows)
+            case Prompt():
+                self._shell.perform(machine.Tell(follows))
 
     # What time brings
 
@@ -419,8 +310,7 @@ class Daemon:
     def _each_second(self, now_ns: int) -> None:
         self._poll_hazard()
         self._watch_clock()
-        limits = self._situations.limits(self._settings)
-        self._feed(machine.Measured(self._situations.vitals(self._settings.encoder), limits, now_ns // 1000))
+        self._feed(self._outlook.measured())
         self._look_where_we_are()
         self._release()
         self._tell_when_empty()
@@ -443,9 +333,7 @@ class Daemon:
         return self.state.phase is not machine.Phase.RECORDING or capture is None or capture.flowing(now_ns)
 
     def _watch_clock(self) -> None:
-        now = self.parts.clock.read()
-        entry = change(self._clock, now)
-        self._clock = now
+        entry = self._outlook.clock_change()
         if entry:
             self._enter(entry)
 
@@ -465,26 +353,20 @@ class Daemon:
 
     def _look_where_we_are(self) -> None:
         """R12.2: one position a second into the recording's telemetry."""
-        capture, positioning = self._shell.capture, self.parts.positioning
-        if self.state.phase is not machine.Phase.RECORDING or capture is None or positioning is None:
-            return
-        if self._track is None:
-            recipients = self._shell.documents.recipients
-            self._track = Track(self._opened.folder, self.device, capture.recording, recipients)
-        fix = positioning.fix()
-        if fix is not None and capture.media_us(fix.taken_ns // 1000) > 0:
-            self._track.take(fix, capture.media_us(fix.taken_ns // 1000))
-        if self._track.due:
-            self._seal_track()
+        capture = self._shell.capture
+        if self.state.phase is machine.Phase.RECORDING and capture is not None:
+            self._tracker.look(capture, self._shell.documents.recipients)
+            if self._tracker.due:
+                self._seal_track()
 
     def _seal_track(self) -> None:
-        entry = self._track.seal() if self._track else None
+        entry = self._tracker.seal()
         if entry:
             self._feed(machine.TelemetrySealed(entry))
 
     def _capture_ended(self, ended: machine.CaptureEnded) -> None:
         self._seal_track()
-        self._track = None
+        self._tracker.end()
         self._feed(ended)
         self._shell.capture = None
 
@@ -492,7 +374,7 @@ class Daemon:
 
     def _release(self) -> None:
         if self.state.phase is machine.Phase.DOCKED:
-            self._handover.release(self._shell.documents.policy, self._clock)
+            self._handover.release(self._shell.documents.policy, self._outlook.clock)
 
     # The control socket
 
@@ -514,7 +396,7 @@ class Daemon:
         check_notice(new)
         adopt(self._opened.folder, self._opened.journal, self._opened.in_force, new)
         self._shell.documents = new
-        self._situations.use(new)
+        self._outlook.use(new)
         self._handover.appended()
 
     def status(self) -> dict[str, Any]:
@@ -527,25 +409,15 @@ class Daemon:
             "phase_zh": zh,
             "phase_en": en,
             "recording": self.state.recording.id if self.state.recording else None,
-            "matter": self._matter(),
+            "matter": self._outlook.matter(self.state.recording),
             "media_seconds": capture.media_us(now_us()) / 1e6 if capture else 0.0,
             "hazard": self.state.hazard,
+            "hazard_refuses": self._outlook.hazard_refuses,
             "docked": self.state.docked,
             "ledger_size": self._opened.journal.size,
             "free_bytes": self.parts.storage.free_bytes(),
-            "power": asdict(self._situations.power()),
+            "power": asdict(self._outlook.power()),
             "held_objects": self._handover.held_objects,
             "custody": self._handover.status(),
             **facts(self.parts, self._shell, self._settings.encoder),
         }
-
-    def _matter(self) -> dict[str, Any]:
-        """Its number alone: whose matter it is, and where, is nothing for a screen."""
-        shown: machine.Recording | Tasking = self.state.recording or self._tasking
-        number = shown.assignment.matter if shown.assignment else None
-        return {"number": number, "source": shown.source if number else None, "unusable": bool(self._unusable)}
-
-
-def now_us() -> int:
-    """CLOCK_MONOTONIC in microseconds."""
-    return time.monotonic_ns() // 1000

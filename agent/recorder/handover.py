@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agent.errors import FormatError, ReceiptError
@@ -38,20 +37,6 @@ class Custody(Protocol):
 
     def status(self) -> dict[str, Any]:
         """For ``recorder status``."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptArrived:
-    """A dock's receipt, not yet judged."""
-
-    token: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class CosignedArrived:
-    """A checkpoint that a dock has cosigned, not yet judged."""
-
-    note: bytes
 
 
 class Handover:

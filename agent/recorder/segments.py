@@ -53,6 +53,8 @@ class SegmentSink:
         self._recipients = tuple(recipients)
         self._segment_us = segment_us
         self._sealed = sealed
+        self.before_sealed: Callable[[], object] = lambda: None
+        """Called before each segment is reported: what is missing in it must be said first."""
         self._current: _Open | None = None
         self.count = 0
         self.frames = 0
@@ -115,6 +117,7 @@ class SegmentSink:
         self.count += 1
         self.frames += segment.frames
         self.duration_us += segment.duration_us
+        self.before_sealed()
         self._sealed(segment)
 
     def _entry(self, current: _Open, ref: ObjectRef) -> Segment:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Final
+from typing import Final, Protocol
 
 from agent.evidence.documents import Position, Telemetry
 from agent.evidence.encoding import dump_json
 from agent.evidence.entries import TelemetryEntry
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.sealing import seal
-from agent.hardware.parts import Fix
+from agent.hardware.parts import Fix, Positioning
 from agent.system.durable import write_atomic
 
 PIECE_POSITIONS: Final = 15
+
+
+class Recorded(Protocol):
+    """What is known of the recording under way."""
+
+    recording: str
+
+    def media_us(self, now_us: int) -> int:
+        """Media time of a monotonic moment; 0 before the first frame."""
 
 
 class Track:
@@ -45,6 +54,36 @@ class Track:
         ref, sealed = seal(dump_json(asdict(content)), self._recipients)
         write_atomic(self._folder.object_path(ref), sealed, 0o640)
         return TelemetryEntry(self._recording, ref, positions[0].at_us, positions[-1].at_us, len(positions))
+
+
+class Tracker:
+    """Looks at the receiver for whatever recording runs. Belongs to the main loop."""
+
+    def __init__(self, folder: EvidenceFolder, device: str, positioning: Positioning | None) -> None:
+        self._folder, self._device, self._positioning = folder, device, positioning
+        self._track: Track | None = None
+
+    def look(self, capture: Recorded, recipients: list[bytes]) -> None:
+        """One look, into the track of this recording."""
+        fix = self._positioning.fix() if self._positioning else None
+        if self._track is None:
+            self._track = Track(self._folder, self._device, capture.recording, recipients)
+        at_us = capture.media_us(fix.taken_ns // 1000) if fix else 0
+        if at_us > 0:
+            self._track.take(fix, at_us)
+
+    @property
+    def due(self) -> bool:
+        """A piece is full."""
+        return self._track is not None and self._track.due
+
+    def seal(self) -> TelemetryEntry | None:
+        """As ``Track.seal``; None without a recording."""
+        return self._track.seal() if self._track else None
+
+    def end(self) -> None:
+        """The recording is over."""
+        self._track = None
 
 
 def _position(fix: Fix, at_us: int) -> Position:

@@ -11,7 +11,8 @@ from nacl.signing import SigningKey
 from agent.custody import wire
 from agent.custody.wire import DeviceState, Have, Kind, Topic
 from agent.dock.archive import DeviceArchive
-from agent.dock.intake import DockKeys, Intake, Out, Publish, Report
+from agent.dock.intake import Intake
+from agent.dock.reports import DockKeys, Out, Publish, Report
 from agent.dock.settings import DockSettings
 from agent.dock.verified import seal_key
 from agent.dock.witness import Witness

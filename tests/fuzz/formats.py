@@ -191,7 +191,7 @@ def trust_file(data: bytes) -> None:
     found = TrustBundle.from_json(data)
     found.witness_keys()
     found.document_key("")
-    found.receipt_key("")
+    found.receipt_key("", "")
     keys.read_crl(found.crl.encode(), found.root())
 
 

@@ -23,8 +23,8 @@ from agent.evidence.entries import entry_objects
 from agent.evidence.ledger import ChainState
 from agent.evidence.receipts import Receipt, sign_receipt
 from agent.recorder.daemon import Daemon
-from agent.recorder.handover import ReceiptArrived
 from agent.recorder.machine import OffAsked
+from agent.recorder.messages import ReceiptArrived
 from agent.recorder.release import root_at
 
 

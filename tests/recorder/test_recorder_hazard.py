@@ -18,9 +18,10 @@ from agent.doctor import examine
 from agent.evidence.documents import HazardZone, read_policy, read_profile, sign_policy, sign_profile
 from agent.evidence.encoding import sha256_hex
 from agent.evidence.hazard_flag import HazardFlag, sign_hazard_flag
-from agent.recorder.daemon import Daemon, HazardFlagArrived
+from agent.recorder.daemon import Daemon
 from agent.recorder.hazard_sources import FLAG_NAME
 from agent.recorder.machine import OffAsked
+from agent.recorder.messages import HazardFlagArrived
 
 RING = [[120.0, 30.0], [120.01, 30.0], [120.01, 30.01], [120.0, 30.0]]
 MAP = json.dumps(

@@ -328,3 +328,15 @@ def test_a_recording_that_was_cut_gets_its_pieces_a_gap_and_a_close_with_the_rea
 def test_a_second_cut_during_the_recovery_adds_no_piece_twice() -> None:
     left = left_by(OPENED, segment(0), segment(1, True))
     assert [type(body) for body in closing_entries(left, [segment(1, True)])] == [Gap, Close]
+
+
+def test_what_is_missing_is_said_before_the_segment_that_it_is_missing_in(
+    folder: EvidenceFolder, enrolled: Enrolled
+) -> None:
+    sink, found = sink_into(folder, enrolled)
+    said: list[int] = []
+    sink.before_sealed = lambda: said.append(len(found))
+    for number in range(4):
+        sink.add(INIT, fragment(number))
+    sink.finish()
+    assert said == list(range(len(found)))

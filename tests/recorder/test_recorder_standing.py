@@ -115,7 +115,10 @@ class Unit:
         for name in PARTS[:-1]:
             assert (self.index / name).read_bytes() == (scratch / name).read_bytes(), name
         shutil.rmtree(self.index)
-        assert told(kept) == told(self.standing()[0])
+        anew = self.standing()[0]
+        assert told(kept) == told(anew)
+        for one in (kept, anew):
+            one.close()
 
 
 def told(standing: Standing) -> tuple[object, ...]:

@@ -5,10 +5,7 @@ A worker keeps nothing of its own but parts of objects not yet whole. One thread
 
 from __future__ import annotations
 
-import json
-import secrets
 import shutil
-import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +15,7 @@ from agent.dock.cluster import snapshot as snapshots
 from agent.dock.cluster.bucket import MAX_OBJECT_BYTES, AlreadyThereError, Bucket
 from agent.dock.cluster.holdings import BucketHoldings, BucketReceipts, listed, object_key
 from agent.dock.cluster.journal import Journal, Record
+from agent.dock.cluster.quarantine import BucketQuarantine
 from agent.dock.staging import Staging
 from agent.dock.store import Taken
 from agent.errors import FormatError, StorageError, TrustError
@@ -31,7 +29,6 @@ from agent.system import durable
 from agent.system.logs import logger
 from agent.witness.memory import Remembered
 
-QUARANTINE: Final = "quarantine/"
 SNAPSHOT_LINES: Final = 4_096
 SNAPSHOT_RECORDS: Final = 256
 """After so many of either, what all records amount to is kept, so that a take-over reads no more than about these."""
@@ -57,6 +54,7 @@ class BucketArchive:
         self.cosigned: bytes | None = None
         self.chain = ChainState(trust, device)
         self.holdings = BucketHoldings(bucket, device)
+        self.quarantine = BucketQuarantine(bucket, device)
         self.receipts = BucketReceipts(lambda token: self._journal.append("receipt", token))
         self._bucket, self._key, self._scratch, self._trust = bucket, key, scratch, trust
         self._unwritten: list[Taken] = []
@@ -205,18 +203,28 @@ class BucketArchive:
         return staging
 
     def finish(self, staging: Staging) -> str | None:
-        """Hashes, stores once, reads back what the server gives and hashes that; None then, otherwise why not."""
+        """Hashes, stores once, reads back what the server gives and hashes that; None then, otherwise why not.
+
+        Raises QuarantineFullError, StorageError.
+        """
         ref = staging.ref
         found, size = staging.read_back(), staging.path.stat().st_size
         del self.stagings[ref.digest]
         if (found, size) != (ref.digest, ref.size):
             reason = f"{size} bytes with SHA-256 {found}, where the ledger says {ref.size} bytes with {ref.digest}"
-            self._quarantine_file(staging, reason)
+            self._quarantine_staging(staging, reason)
             return reason
+        self.flush()  # no object lies in the archive without the line that names it
         self._store(staging.path, ref)
         self._remove(staging)
         self.holdings.hold(ref)
         return None
+
+    def _quarantine_staging(self, staging: Staging, reason: str) -> None:
+        with durable.storage_errors(staging.path, "reading"):
+            data = staging.path.read_bytes()
+        self._remove(staging)
+        self.quarantine.keep("object", staging.ref.file_name, data, reason)
 
     def _store(self, path: Path, ref: ObjectRef) -> None:
         key = object_key(self.device, ref.file_name)
@@ -240,28 +248,6 @@ class BucketArchive:
             self._journal.append("cosigned", newest)
             self.cosigned = newest
         return newest
-
-    # -- quarantine -------------------------------------------------------------------------------------------------
-
-    def _quarantine_file(self, staging: Staging, reason: str) -> None:
-        with durable.storage_errors(staging.path, "reading"):
-            self.quarantine_bytes(staging.ref.file_name, staging.path.read_bytes(), reason)
-        self._remove(staging)
-
-    def quarantine_bytes(self, name: str, data: bytes, reason: str) -> str:
-        """Keeps bytes that did not verify, whole, with the reason beside them; returns their key.
-
-        Not locked: they are no evidence yet, and no device may be able to fill the bucket with what none can delete.
-        """
-        key = f"{QUARANTINE}{self.device}/{time.time_ns() // 1000}-{secrets.token_hex(4)}-{name}"
-        said = {"device": self.device, "file": key.rpartition("/")[2], "reason": reason}
-        text = json.dumps(said, ensure_ascii=False, indent=1).encode() + b"\n"
-        try:
-            self._bucket.put_once(key, data, lock=False)
-            self._bucket.put_once(key + ".reason.json", text, lock=False)
-        except AlreadyThereError as error:
-            raise StorageError(f"{key} in the bucket is taken") from error
-        return key
 
 
 class BucketMemory:

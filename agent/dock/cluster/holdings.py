@@ -66,6 +66,8 @@ class BucketHoldings:
         self._bucket, self._device = bucket, device
         self.wanted: dict[str, ObjectRef] = {}
         self.unreceipted: dict[str, ObjectRef] = {}
+        self.uncopied: dict[str, ObjectRef] = {}
+        """Nothing: copies of a bucket are the server's."""
         self.count = 0
         self._receipts: set[str] = set()
         self._held: set[str] = set()

@@ -20,8 +20,9 @@ from agent.custody import wire
 from agent.custody.link import Message
 from agent.dock.cluster.archive import BucketArchive, BucketMemory
 from agent.dock.cluster.bucket import Bucket
-from agent.dock.intake import DockKeys, Intake, Out, Publish, Report
+from agent.dock.intake import Intake
 from agent.dock.register import DeviceRegister
+from agent.dock.reports import DockKeys, Out, Publish, Report
 from agent.dock.witness import Witness
 from agent.errors import FencedError, RecorderError, StorageError, WireError
 from agent.evidence.documents import TrustBundle
@@ -33,6 +34,7 @@ _FIRST_BACKOFF_SECONDS: Final = 0.5
 _LAST_BACKOFF_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 90.0
 
+BucketIntake = Intake[BucketArchive]
 Ended = Literal["stopped", "fenced", "refused"]
 Interrupted = Literal["fault", "overflow", "stopped", "fenced", "refused"]
 
@@ -70,7 +72,7 @@ class Session:
         self.device, self._tools, self.window_bytes = device, tools, window_bytes
         self.ended: Ended | None = None
         """Why it has ended; None while it runs."""
-        self.intake: Intake | None = None
+        self.intake: BucketIntake | None = None
         """For the status: reading a number of it from another thread may be a moment late, no worse."""
         # Twice what a credit can amount to: one round's leavings beside the next.
         self._inbox: queue.Queue[Message | _LinkLost] = queue.Queue(window_bytes // wire.CHARGE_FLOOR_BYTES * 2 + 256)
@@ -143,7 +145,7 @@ class Session:
             self.intake = None
             intake.close()
 
-    def _open(self) -> Intake:
+    def _open(self) -> BucketIntake:
         tools = self._tools
         scratch = tools.scratch / self.device
         archive = BucketArchive(tools.bucket, tools.worker, self.device, tools.trust, tools.seal_key, scratch)
@@ -163,7 +165,7 @@ class Session:
             except queue.Empty:
                 return
 
-    def _serve(self, intake: Intake) -> Interrupted:
+    def _serve(self, intake: BucketIntake) -> Interrupted:
         unsettled: float | None = None
         try:
             while not self._stop.is_set():
@@ -192,7 +194,7 @@ class Session:
         except queue.Empty:
             return None
 
-    def _handle(self, intake: Intake, event: Message | _LinkLost) -> bool:
+    def _handle(self, intake: BucketIntake, event: Message | _LinkLost) -> bool:
         """Takes one event in; False when the device is not accepted any more."""
         if isinstance(event, _LinkLost):
             intake.state = None
@@ -209,6 +211,7 @@ class Session:
             return True
         self._carry_out(outs)
         intake.taken.clear()
+        intake.held.clear()
         return True
 
     def _carry_out(self, outs: list[Out]) -> None:

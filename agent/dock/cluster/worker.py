@@ -25,11 +25,11 @@ from agent.dock.cluster.bucket import Bucket
 from agent.dock.cluster.canary import prove
 from agent.dock.cluster.notices import Notices
 from agent.dock.cluster.presence import Presence, WorkerState, preferred, worker_topic
-from agent.dock.cluster.session import Session, Tools
+from agent.dock.cluster.session import BucketIntake, Session, Tools
 from agent.dock.cluster.settings import IntakeSettings
 from agent.dock.console import event_text
-from agent.dock.intake import DockKeys, Intake, Report
 from agent.dock.register import DeviceRegister
+from agent.dock.reports import DockKeys, Report
 from agent.dock.status import Bay, DockStatus, Meter, StatusSocket, bay_of
 from agent.dock.verified import seal_key
 from agent.errors import BrokerError, FormatError, TrustError, WireError
@@ -294,7 +294,7 @@ class Worker:
             messages = list(self._messages)
         self._status = DockStatus(1, self._settings.id, self._data.connected, bays, messages)
 
-    def _bay(self, device: str, intake: Intake) -> Bay:
+    def _bay(self, device: str, intake: BucketIntake) -> Bay:
         return bay_of(intake, self._meters.setdefault(device, Meter()))
 
 

@@ -154,6 +154,7 @@ FACTS: Final[dict[str, Pair]] = {
     "unwitnessed": ("未经见证", "not witnessed"),
     "checked": ("核对的文件", "objects checked"),
     "dock": ("凭收据已释放", "released against receipts"),
+    "deleted": ("到期已删除（采集站已签署）", "deleted after retention, signed by a dock"),
 }
 
 ABOUT: Final[dict[str, Pair]] = {
