@@ -96,6 +96,8 @@ def test_a_ledger_that_only_went_back_is_told_as_such_and_nothing_is_called_a_fo
     unit.folder.ledger.write_bytes(old)
     count = old.count(b"\n")
     outs = intake.handle(Topic(Kind.STATE, "er-1"), wire.dump(state_of(unit, 2, 0, count)))
+    assert answer(outs).resync  # asked once more before it is believed
+    outs = intake.handle(Topic(Kind.STATE, "er-1"), wire.dump(state_of(unit, 2, 1, count)))
     for seq, line in enumerate(lines_of(unit)):
         outs += intake.handle(Topic(Kind.LEDGER, "er-1", number=seq), line)
     assert "rollback" in kinds_of(outs) and "fork" not in kinds_of(outs)

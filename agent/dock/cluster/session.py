@@ -29,6 +29,8 @@ from agent.evidence.documents import TrustBundle
 
 PAUSE_SECONDS: Final = 0.05
 """An empty inbox for this long counts as idle."""
+_REST_SECONDS: Final = 1.0
+"""Between looks at whether to end, when nothing comes and nothing is owed."""
 _LONGEST_UNSETTLED_SECONDS: Final = 0.5
 _FIRST_BACKOFF_SECONDS: Final = 0.5
 _LAST_BACKOFF_SECONDS: Final = 30.0
@@ -171,7 +173,7 @@ class Session:
             while not self._stop.is_set():
                 if self._overflow.is_set():
                     return "overflow"
-                event = self._next()
+                event = self._next(PAUSE_SECONDS if unsettled else _REST_SECONDS)
                 if event is not None:
                     unsettled = unsettled or time.monotonic()
                     if not self._handle(intake, event):
@@ -188,9 +190,9 @@ class Session:
             self._tell("fault", f"{error.code} {error}")
             return "fault"
 
-    def _next(self) -> Message | _LinkLost | None:
+    def _next(self, seconds: float) -> Message | _LinkLost | None:
         try:
-            return self._inbox.get(timeout=PAUSE_SECONDS)
+            return self._inbox.get(timeout=seconds)
         except queue.Empty:
             return None
 
