@@ -59,7 +59,13 @@ def _add_daemons(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "\n例 example:  recorder dock --config dock.toml          recorder dock --config dock.toml status",
     )  # fmt: skip
     dock.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML: [dock] [log]")
-    dock.add_argument("what", nargs="?", choices=["run", "status"], default="run", help="run（默认 default）| status")
+    dock.add_argument(
+        "what",
+        nargs="?",
+        choices=["run", "status", "timestamp"],
+        default="run",
+        help="run（默认 default）| status | timestamp（立即加盖时间戳 ask for a timestamp now）",
+    )
     dock.add_argument("--json", action="store_true", help="status 以 JSON 输出 print the status as JSON")
     doctor = _add(
         commands, "doctor", "自检：配置、证书、部件、存储。", "Checks configuration, credentials, parts and storage; says what to do.",
@@ -138,6 +144,12 @@ def _add_evidence(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         default=[],
         metavar="FILE",
         help="另存的见证检查点，可多次 a signed note that somebody else has kept; may be repeated",
+    )
+    verify.add_argument(
+        "--tsa-roots",
+        type=Path,
+        metavar="PEM",
+        help="时间戳机构的根证书；给出才核对时间戳 roots of timestamp authorities; without them timestamps are not judged",
     )
     verify.add_argument(
         "--jobs", type=int, default=0, metavar="N", help="同时读取的对象数 objects read at once; default: cores"

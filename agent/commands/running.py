@@ -9,6 +9,7 @@ from rich.table import Table
 
 from agent.commands.judging import SIGNS, print_json
 from agent.config import DockConfig, RecorderConfig, load
+from agent.dock.settings import DockSettings
 from agent.errors import UsageError, table
 from agent.evidence.shapes import dump_shape
 from agent.system import logs
@@ -33,6 +34,8 @@ def dock_command(arguments: argparse.Namespace) -> int:
     if arguments.what == "run":
         logs.configure(config.log.level)
         return run_dock(config.dock)
+    if arguments.what == "timestamp":
+        return _timestamp(config.dock)
     from agent.dock.console import bay_table
 
     status = read_status(config.dock.console_socket)
@@ -40,6 +43,17 @@ def dock_command(arguments: argparse.Namespace) -> int:
         print_json(dump_shape(status))
     else:
         Console().print(bay_table(status))
+    return 0
+
+
+def _timestamp(settings: DockSettings) -> int:
+    from agent.dock.timestamps import read_agency, stamp_archive
+
+    done = stamp_archive(settings, read_agency(settings), lambda _folder: True)
+    if done is None:
+        print("没有新的已见证检查点； nothing new has been witnessed")
+    else:
+        print(f"已加盖时间戳 timestamped: {done.name}，{done.devices} 台设备 devices，{done.at.isoformat()}")
     return 0
 
 

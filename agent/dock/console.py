@@ -28,6 +28,8 @@ _WORDS: Final[dict[ReportKind, tuple[str, str, str]]] = {
     "fault": ("采集站故障", "fault of the dock", "bold red"),
     "witnessed": ("外部见证已取得", "cosigned by another witness", "green"),
     "unanswered": ("外部见证暂缺，稍后再试", "another witness is missing, will be asked again", "yellow"),
+    "timestamped": ("已加盖时间戳", "timestamped", "green"),
+    "not-timestamped": ("时间戳暂缺，稍后再试", "no timestamp, will be asked for again", "yellow"),
     "disputed": ("外部见证不认可！请立即核查", "another witness disputes this ledger! Look now", "bold red"),
 }
 

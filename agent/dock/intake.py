@@ -47,6 +47,8 @@ ReportKind = Literal[
     "witnessed",
     "unanswered",
     "disputed",
+    "timestamped",
+    "not-timestamped",
 ]
 
 

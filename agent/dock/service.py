@@ -26,6 +26,7 @@ from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
 from agent.dock.register import DeviceRegister
 from agent.dock.settings import DockSettings
 from agent.dock.status import Bay, DockStatus, StatusSocket
+from agent.dock.timestamps import Stamper
 from agent.dock.verified import seal_key
 from agent.dock.witness import Witness
 from agent.errors import BrokerError, RecorderError, StorageError, TrustError, WireError
@@ -41,7 +42,9 @@ _LONGEST_UNSETTLED_SECONDS: Final = 0.5
 _STATUS_SECONDS: Final = 0.5
 _LEAST_WINDOW: Final = 1_048_576
 _KEPT_MESSAGES: Final = 50
-_WARNINGS: Final = frozenset({"quarantined", "refused", "fork", "rollback", "fault", "unanswered", "disputed"})
+_WARNINGS: Final = frozenset(
+    {"quarantined", "refused", "fork", "rollback", "fault", "unanswered", "disputed", "not-timestamped"}
+)
 _log = logger("dock")
 
 
@@ -69,6 +72,7 @@ class DockService:
         will = Will(str(Topic(Kind.DOCK_STATE, settings.id)), self._state(online=False))
         self._link = Link(_link_settings(settings), will, [wire.up_filter()], self._inbox)
         self._asker = Asker(self._targets(), self._deliver)
+        self._stamper = Stamper(settings, self._trust.agency, self._deliver) if settings.timestamps else None
         self._unanswered: dict[tuple[str, str], str] = {}
         self._stop = threading.Event()
         self._intakes: dict[str, Intake] = {}
@@ -93,11 +97,15 @@ class DockService:
         socket_.start()
         self._link.start()
         self._asker.start()
+        if self._stamper is not None:
+            self._stamper.start()
         try:
             while not self._stop.is_set():
                 self._turn()
         finally:
             self._asker.stop()
+            if self._stamper is not None:
+                self._stamper.stop()
             self._say_goodbye()
             self._link.stop()
             socket_.stop()
@@ -132,6 +140,8 @@ class DockService:
                 self._take(name, payload)
             case Answered() | NotAnswered():
                 self._hear(event)
+            case Report():
+                self._report(event)
 
     def _take(self, name: str, payload: bytes) -> None:
         try:
@@ -261,8 +271,8 @@ class DockService:
                 _log.error("witness not in the trust file, not asked", witness=other.id)
         return [Target(one.id, keys[one.id], one.url) for one in self._settings.witnesses if one.id in keys]
 
-    def _deliver(self, news: News) -> bool:
-        """Called by the asking thread."""
+    def _deliver(self, news: News | Report) -> bool:
+        """Called by the threads that ask others."""
         try:
             self._inbox.put_nowait(news)
         except queue.Full:

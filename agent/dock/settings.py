@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 from pydantic import ConfigDict, Field
 
 from agent.evidence.shapes import KeyName
+from agent.evidence.timestamps import HashName
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,18 @@ class OtherWitness:
     id: KeyName
     """As in the trust file, which holds its key."""
     url: Annotated[str, Field(pattern=r"^https?://[^\s]{1,500}\z")]
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampSettings:
+    """A timestamp authority (RFC 3161) that is asked once a day, table ``[dock.timestamps]``."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s?#]{1,500}\z")]
+    roots: Path
+    """PEM file with the authority's root certificates: what it answers is verified before it is kept."""
+    hash: HashName = "sha-256"
+    """Some authorities ask for more than SHA-256."""
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
 
@@ -44,6 +57,8 @@ class DockSettings:
     """Credit outstanding over all devices, shared out evenly."""
     witnesses: Annotated[list[OtherWitness], Field(max_length=8)] = field(default_factory=list)
     """Whoever else is to cosign. Taking evidence in never waits for them."""
+    timestamps: TimestampSettings | None = None
+    """Who else is to say when. Nothing waits for it either."""
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
     @property
@@ -70,6 +85,11 @@ class DockSettings:
     def witness(self) -> Path:
         """What this dock has cosigned last, per device."""
         return self.folder / "witness"
+
+    @property
+    def timestamping(self) -> Path:
+        """The lock of whoever asks for a timestamp."""
+        return self.folder / "timestamping"
 
     @property
     def catalogue(self) -> Path:
