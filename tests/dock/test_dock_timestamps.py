@@ -256,7 +256,7 @@ def test_two_do_not_ask_at_once(archive: Archive) -> None:
 
 
 def test_without_an_authority_in_the_settings_the_command_says_so(archive: Archive) -> None:
-    with pytest.raises(ConfigError, match="dock.timestamps"):
+    with pytest.raises(ConfigError, match=r"dock\.timestamps"):
         stamp_archive(replace(archive.settings, timestamps=None), "sample", lambda _: True)
 
 
