@@ -14,6 +14,7 @@ from benchmarks import (
     long_ledger,
     many_files,
     memory,
+    offload,
     overhead,
     sealing_cost,
     segment_cuts,
@@ -32,6 +33,7 @@ ALL: Final[dict[str, Callable[..., Table]]] = {
     "verification": verification.run,
     "many_files": many_files.run,
     "segment_cuts": segment_cuts.run,
+    "offload": offload.run,
     "soak": soak.run,
     "kills": kills.run,
 }
