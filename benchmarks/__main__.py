@@ -9,8 +9,10 @@ from typing import Final
 
 from benchmarks import (
     capture,
+    fairness,
     kills,
     latency,
+    line_latency,
     long_ledger,
     many_files,
     memory,
@@ -34,6 +36,8 @@ ALL: Final[dict[str, Callable[..., Table]]] = {
     "many_files": many_files.run,
     "segment_cuts": segment_cuts.run,
     "offload": offload.run,
+    "fairness": fairness.run,
+    "line_latency": line_latency.run,
     "soak": soak.run,
     "kills": kills.run,
 }

@@ -1,8 +1,8 @@
 """Offload from device to archive, against ``rsync`` over ssh and against HTTPS PUT: same files, same run, by turns.
 
 Ours: TLS both ways through the broker, every line verified, every object synced, read back from the disk and hashed,
-receipts signed, verified and entered on the device, durably. ``rsync``: ``-a`` over ssh on this machine, without and with
-``--fsync``. PUT: one TLS connection, the server writes and syncs each file.
+receipts signed, verified and entered on the device, durably. ``rsync``: ``-a`` over ssh on this machine, without and
+with ``--fsync``. PUT: one TLS connection, the server writes and syncs each file.
 """
 
 from __future__ import annotations
@@ -188,12 +188,8 @@ def run(out: Path, quick: bool) -> Table:
         files = Files(credentials[0], evidence, fill(credentials[0], evidence, count, size, seed=0))
         ours, took = _rounds(base, files, rounds)
         memory = _together(base, credentials, max(1, count // 2), size)
-    return Table("offload", "from device to archive", _rows(files, ours, took, memory), _conditions(files), raw(ours, took))
-
-
-def raw(ours: list[Ours], took: dict[str, list[float]]) -> dict[str, Any]:
-    """Every single round."""
-    return {"ours": ours, **took}
+    rows = _rows(files, ours, took, memory)
+    return Table("offload", "from device to archive", rows, _conditions(files), {"ours": ours, **took})
 
 
 def _rows(files: Files, ours: list[Ours], took: dict[str, list[float]], memory: Memory) -> list[Row]:

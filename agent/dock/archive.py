@@ -65,7 +65,7 @@ class DeviceArchive:
         self.receipts = ReceiptBook(settings, device)
         self._trust, self._key = trust, key
         self._unwritten: list[Taken] = []
-        self._index_damaged = False
+        self._index_damaged = self._names_unsynced = False
         self._ledger = durable.AppendFile(self.folder.ledger, 0o640)
         self.stagings: dict[str, Staging] = {}
         try:
@@ -164,7 +164,8 @@ class DeviceArchive:
             self.holdings.entered(entry.body.object.digest)
 
     def flush(self) -> int:
-        """Writes accepted lines; returns, after fdatasync, the number of lines that are durable."""
+        """Writes accepted lines; returns, after fdatasync, the number of lines that are durable. So are names given."""
+        self._sync_names()
         if self._unwritten:
             self._ledger.append(b"".join(taken.line + b"\n" for taken in self._unwritten))
             written, self._unwritten = self._unwritten, []
@@ -174,6 +175,12 @@ class DeviceArchive:
                 self._settle(taken.entry)
             self._keep_verified_if_due()
         return self.chain.size
+
+    def _sync_names(self) -> None:
+        # The folder that they left need not be synced: a name too many after a power cut does no harm.
+        if self._names_unsynced:
+            durable.sync_folder(self.folder.objects)
+            self._names_unsynced = False
 
     def same_line(self, seq: int, line: bytes) -> bool:
         """Whether this is the line held at ``seq``. Raises StorageError when what is held here is damaged."""
@@ -257,7 +264,7 @@ class DeviceArchive:
         return staging
 
     def finish(self, staging: Staging) -> str | None:
-        """Reads back and hashes; a match is held, durably, and gives None. Otherwise quarantined; returns why."""
+        """Reads back and hashes; a match is held, its name durable after ``flush``. Otherwise quarantined; says why."""
         ref = staging.ref
         found = staging.read_back()
         size = staging.path.stat().st_size
@@ -277,7 +284,9 @@ class DeviceArchive:
         if target.exists():  # write once: what already bears the name was read back under it
             durable.remove_file(staging.path)
         else:
-            durable.move(staging.path, target)
+            with storage_errors(target, "moving an object to"):
+                staging.path.replace(target)
+            self._names_unsynced = True
         staging.remove_list()
 
     def keep_cosigned(self, note: bytes) -> bytes:

@@ -7,7 +7,7 @@ what does not verify is quarantined and asked for once more, then refused, so th
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -28,9 +28,12 @@ from agent.evidence.receipts import MAX_OBJECTS, Receipt, sign_receipt
 
 STRIKES: Final = 2
 """Failures of one line or object after which it is refused."""
-RECEIPT_BYTES: Final = 8_388_608
+RECEIPT_BYTES: Final = 33_554_432
+"""Each receipt costs both sides several syncs, and comes back as an object of the ledger."""
 _FLUSH_LINES: Final = 256
 _MAX_REPEATED: Final = 64
+_MOST_CLOSING: Final = 4
+"""Objects of one device that are read back while more come in."""
 
 ReportKind = Literal[
     "docked",
@@ -111,6 +114,8 @@ class Intake:
         self._strikes: Counter[str] = Counter()
         self._refused: set[str] = set()
         self._note: bytes | None = None
+        self._closing: deque[Staging] = deque()
+        """Whole, and being read back."""
 
     def close(self) -> None:
         """Closes the archive's files."""
@@ -164,12 +169,13 @@ class Intake:
                 outs = self._on_close(digest, wire.load(ObjectClose, payload))
             case _:
                 raise WireError(f"a device does not publish {topic.kind}")
-        return outs + self._credit_if_due(self.window_bytes // 4)
+        return outs + self._finish_closed(_MOST_CLOSING) + self._credit_if_due(self.window_bytes // 4)
 
     def idle(self) -> list[Out]:
         """Nothing waits: makes durable what was accepted, signs the receipt that is due, gives the credit back."""
+        outs: list[Out] = self._finish_closed(0)
         self._flush()
-        outs: list[Out] = self._witness_note() if self._note else []
+        outs += self._witness_note() if self._note else []
         while receipt := self._sign_receipt():
             outs += receipt
         return outs + self._credit_if_due(1)
@@ -188,8 +194,8 @@ class Intake:
         return ([Report("docked", self.device, "a session begins")] if arrived else []) + self._begin_round(state)
 
     def _begin_round(self, state: DeviceState) -> list[Out]:
+        outs: list[Out] = self._finish_closed(0)
         size = self._flush()
-        outs: list[Out] = []
         if state.lines < size and not self.ledger_refused:
             self.ledger_refused = True
             outs.append(Report("rollback", self.device, f"it holds {state.lines} lines, and once held {size}"))
@@ -251,6 +257,9 @@ class Intake:
             return [self._have([HeldObject(digest, "complete", opened.part_bytes)])]
         if digest in self._refused:
             return [self._have([HeldObject(digest, "refused", opened.part_bytes)])]
+        staging = self._archive.stagings.get(digest)
+        if staging is not None and staging.is_being_read:
+            return []
         ref = self._archive.holdings.wanted.get(digest)
         if ref is None:
             return self._resync(f"object {digest} is not named by any ledger line held")
@@ -284,6 +293,19 @@ class Intake:
             return [] if known else self._resync(f"object {digest} was closed before its open")
         if not staging.whole or closed.parts != staging.count:
             return self._resync(f"object {digest} was closed with {len(staging.held)} of {staging.count} parts")
+        if not staging.is_being_read:
+            staging.begin_read_back()
+            self._closing.append(staging)
+        return self._finish_closed(_MOST_CLOSING)
+
+    def _finish_closed(self, at_most: int) -> list[Out]:
+        """Keeps what has been read back, in order; waits while more than ``at_most`` objects are being read."""
+        outs: list[Out] = []
+        while self._closing and (len(self._closing) > at_most or self._closing[0].is_read):
+            outs += self._finish(self._closing.popleft())
+        return outs
+
+    def _finish(self, staging: Staging) -> list[Out]:
         ref = staging.ref
         reason = self._archive.finish(staging)
         if reason is not None:
