@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -101,6 +101,16 @@ def tls_context(settings: LinkSettings) -> ssl.SSLContext:
         folder = settings.certificate.parent
         raise ConfigError(f"TLS credentials in {folder} cannot be used: {error}") from error
     return context
+
+
+class _Client(Client):
+    """TLS takes 16 KiB at a time of a packet, and paho copies all the rest of it each time: of a view nothing is copied."""
+
+    def _packet_queue(
+        self, command: int, packet: bytes | bytearray, mid: int, qos: int, info: MQTTMessageInfo | None = None
+    ) -> MQTTErrorCode:
+        view: Any = memoryview(packet)
+        return super()._packet_queue(command, view, mid, qos, info)
 
 
 @dataclass(slots=True)
@@ -234,7 +244,7 @@ class Link:
 
     def _fresh(self) -> _Connection:
         session = random.SystemRandom().getrandbits(52)
-        client = Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._settings.client_id,
             clean_session=True,

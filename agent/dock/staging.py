@@ -8,6 +8,7 @@ import re
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
@@ -21,8 +22,8 @@ from agent.evidence.shapes import STRICT, Count, load_shape
 from agent.system.durable import storage_errors
 
 _READ_BYTES: Final = 1_048_576
-_READERS: Final = ThreadPoolExecutor(4, "read-back")
-"""Of all devices: a disk syncs and reads several files in little more time than one."""
+_READERS: Final = 4
+"""Threads for all devices: a disk syncs and reads several files in little more time than one."""
 _PART: Final = re.compile(rb"[0-9]{1,5}")
 
 
@@ -34,6 +35,12 @@ class _ListHead:
     form: Literal["age", "jws"]
     part_bytes: wire.PartBytes
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@cache
+def _readers(_process: int) -> ThreadPoolExecutor:
+    """The threads of a process; a forked one has none of its parent's."""
+    return ThreadPoolExecutor(_READERS, "read-back")
 
 
 class Staging:
@@ -88,7 +95,7 @@ class Staging:
     def begin_read_back(self) -> None:
         """Lets another thread do what ``read_back`` gives, while more parts of other objects come in."""
         if self._reading is None:
-            self._reading = _READERS.submit(self._read_back)
+            self._reading = _readers(os.getpid()).submit(self._read_back)
 
     @property
     def is_being_read(self) -> bool:
