@@ -30,6 +30,7 @@ ROUNDS: Final = 5
 OBJECTS, OBJECT_BYTES = 128, 3_400_000
 """As many segments of five seconds: about eleven minutes of film."""
 DEVICES: Final = 8
+_SSHD: Final = Path("/usr/sbin/sshd")
 _PUT_SERVER: Final = Path(__file__).with_name("put_server.py")
 
 
@@ -93,7 +94,7 @@ def _ssh_server(folder: Path) -> Iterator[str]:
     (folder / "config").write_text("".join(f"{key} {value}\n" for key, value in words.items()))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # where a root's sshd locks itself in; Debian makes it at every start
-    server = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", folder / "config"], stderr=subprocess.DEVNULL)
+    server = subprocess.Popen([_SSHD, "-D", "-f", folder / "config"], stderr=subprocess.DEVNULL)
     known = f"-o UserKnownHostsFile={folder / 'known'} -o StrictHostKeyChecking=accept-new -o IdentitiesOnly=yes"
     ssh = f"ssh -F none -i {folder / 'user'} -p {port} {known} -o LogLevel=ERROR -o ConnectionAttempts=10"
     try:
@@ -164,7 +165,7 @@ def _rounds(base: Path, files: Files, rounds: int) -> tuple[list[Ours], dict[str
     ours: list[Ours] = []
     with contextlib.ExitStack() as stack:
         others: dict[str, Callable[[], float]] = {"put": lambda: _put(base, files)}
-        if shutil.which("rsync") and Path("/usr/sbin/sshd").exists():
+        if shutil.which("rsync") and shutil.which("ssh-keygen") and _SSHD.exists():
             ssh = stack.enter_context(_ssh_server(base / "ssh"))
             others["rsync"] = lambda: _rsync(base, files, ssh)
             others["rsync --fsync"] = lambda: _rsync(base, files, ssh, "--fsync")

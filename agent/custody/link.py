@@ -104,7 +104,7 @@ def tls_context(settings: LinkSettings) -> ssl.SSLContext:
 
 
 class _Client(Client):
-    """TLS takes 16 KiB at a time of a packet, and paho copies all the rest of it each time: of a view nothing is copied."""
+    """TLS takes a packet 16 KiB at a time, and paho copies the whole rest each time; of a view nothing is copied."""
 
     def _packet_queue(
         self, command: int, packet: bytes | bytearray, mid: int, qos: int, info: MQTTMessageInfo | None = None

@@ -65,7 +65,8 @@ class DeviceArchive:
         self.receipts = ReceiptBook(settings, device)
         self._trust, self._key = trust, key
         self._unwritten: list[Taken] = []
-        self._index_damaged = self._names_unsynced = False
+        self._index_damaged = False
+        self._names_unsynced = True  # a killed process may have left some
         self._ledger = durable.AppendFile(self.folder.ledger, 0o640)
         self.stagings: dict[str, Staging] = {}
         try:
