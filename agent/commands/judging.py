@@ -20,6 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from rich.table import Table
 
 from agent import __version__
+from agent.commands.printing import SIGNS, print_json
 from agent.errors import FormatError, TrustError, UsageError
 from agent.evidence.checkpoint import MAX_NOTE_BYTES
 from agent.evidence.documents import TrustBundle
@@ -40,11 +41,6 @@ from agent.evidence.verification.verifier import Question, total_bytes, verify
 from agent.rules.conduct import ConductJudge
 
 _RECORDING: Final = re.compile(r"[0-9a-f]{16}")
-SIGNS: Final = {
-    "ok": "[green]✓ 通过 ok[/]",
-    "finding": "[bold red]✗ 发现 finding[/]",
-    "unknown": "[yellow]? 未知 unknown[/]",
-}
 
 
 def _read_trust(path: Path) -> bytes:
@@ -282,8 +278,3 @@ def _short(entry: Entry, body: dict[str, Any]) -> str:
     if isinstance(entry.body, Close):
         return f"{entry.body.recording} {entry.body.reason}, {entry.body.duration_us / 1e6:.1f} s, {entry.body.frames} frames"
     return ", ".join(f"{key}={str(value)[:40]}" for key, value in body.items())[:150]
-
-
-def print_json(value: Any) -> None:
-    """Prints a value as JSON for machines."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))

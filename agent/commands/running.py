@@ -7,7 +7,7 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from agent.commands.judging import SIGNS, print_json
+from agent.commands.printing import SIGNS, print_json
 from agent.config import DockConfig, RecorderConfig, load
 from agent.dock.settings import DockSettings
 from agent.errors import UsageError, table

@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Le
 from pydantic import ConfigDict, Field
 
-from agent.evidence.shapes import KeyName
-from agent.evidence.timestamps import HashName
+from agent.evidence.shapes import HashName, KeyName
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -39,6 +39,7 @@ from agent.evidence.checkpoint import MAX_NOTE_BYTES, Checkpoint, read_checkpoin
 from agent.evidence.extract import MAX_ROW_BYTES, Proof, read_proof, write_proof
 from agent.evidence.folder import EvidenceFolder, read_regular
 from agent.evidence.merkle import LeafNodes, check_inclusion, inclusion_proof, leaf_hash, root_at
+from agent.evidence.shapes import HashName
 
 MAX_TOKEN_BYTES: Final = 65_536
 MAX_DAY_BYTES: Final = 1_024
@@ -56,7 +57,6 @@ _BROKEN: Final = (
 )
 """What the library raises for bytes that are no token, or for fields that a token lacks."""
 
-HashName = Literal["sha-256", "sha-512"]
 _HASHES: Final[dict[HashName, HashAlgorithm]] = {"sha-256": HashAlgorithm.SHA256, "sha-512": HashAlgorithm.SHA512}
 Roots = Sequence[x509.Certificate]
 """Certificates of timestamp authorities that the reader trusts."""
