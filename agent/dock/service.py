@@ -41,6 +41,8 @@ _PAUSE_SECONDS: Final = 0.05
 _LONGEST_UNSETTLED_SECONDS: Final = 0.5
 _STATUS_SECONDS: Final = 0.5
 _LEAST_WINDOW: Final = 1_048_576
+_DEVICES: Final = 64
+"""Online at once, each with the least window: the inbox has room for all that they may send."""
 _KEPT_MESSAGES: Final = 50
 _WARNINGS: Final = frozenset(
     {"quarantined", "refused", "fork", "rollback", "fault", "unanswered", "disputed", "not-timestamped"}
@@ -67,7 +69,8 @@ class DockService:
             durable.make_private_folder(folder)
         self._lock = durable.lock_folder(settings.folder)
         self._catalogue = Catalogue(settings.catalogue, settings.archive)
-        capacity = settings.budget_bytes // wire.CHARGE_FLOOR_BYTES * 2 + RESERVED_SLOTS * 4
+        most_bytes = max(settings.budget_bytes, _DEVICES * _LEAST_WINDOW)
+        capacity = most_bytes // wire.CHARGE_FLOOR_BYTES * 2 + RESERVED_SLOTS * 4
         self._inbox: queue.Queue[Any] = queue.Queue(capacity)
         will = Will(str(Topic(Kind.DOCK_STATE, settings.id)), self._state(online=False))
         self._link = Link(_link_settings(settings), will, [wire.up_filter()], self._inbox)

@@ -52,7 +52,7 @@ class DockSettings:
     """Unix socket for the console's status; beside the archive when not given."""
     window_bytes: Annotated[int, Ge(65536)] = 8_388_608
     """Credit outstanding per device."""
-    budget_bytes: Annotated[int, Ge(65536)] = 33_554_432
+    budget_bytes: Annotated[int, Ge(65536)] = 16_777_216
     """Credit outstanding over all devices, shared out evenly: as much as may wait in this process's memory."""
     witnesses: Annotated[list[OtherWitness], Field(max_length=8)] = field(default_factory=list)
     """Whoever else is to cosign. Taking evidence in never waits for them."""
