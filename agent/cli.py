@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import __version__
+from agent.cli_dock import add_dock_arguments
 from agent.errors import RecorderError
 
 _EXITS = """退出码 exit codes:
@@ -54,19 +55,12 @@ def _add_daemons(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--config", type=Path, required=True, metavar="FILE", help="TOML: [recorder] [hardware] [custody] [log]"
     )
     dock = _add(
-        commands, "dock", "运行采集站，或查看其状态。", "Runs a docking station until SIGTERM, or shows its state.",
+        commands, "dock", "运行采集站；状态、隔离区、副本、目录、保存期限。",
+        "Runs a docking station until SIGTERM; shows its state, its quarantine and copies, and what is due to go.",
         "\n先验证，再写入、同步、读回，然后才签收据。 It verifies, writes, syncs and reads back before it signs a receipt."
         "\n例 example:  recorder dock --config dock.toml          recorder dock --config dock.toml status",
     )  # fmt: skip
-    dock.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML: [dock] [log]")
-    dock.add_argument(
-        "what",
-        nargs="?",
-        choices=["run", "status", "timestamp"],
-        default="run",
-        help="run（默认 default）| status | timestamp（立即加盖时间戳 ask for a timestamp now）",
-    )
-    dock.add_argument("--json", action="store_true", help="status 以 JSON 输出 print the status as JSON")
+    add_dock_arguments(dock, _EXITS)
     doctor = _add(
         commands, "doctor", "自检：配置、证书、部件、存储。", "Checks configuration, credentials, parts and storage; says what to do.",
         "\n不会录制，也不写账本。 Records nothing and writes nothing.",

@@ -144,6 +144,30 @@ class LockedError(StorageError):
     advice = "另一进程正在使用该目录，请先停止它。 Stop the other process that uses this folder."
 
 
+class QuarantineFullError(StorageFullError):
+    """A device's quarantine has reached its limit: what does not verify stays on the device, or in staging."""
+
+    code = "ER-3005"
+    advice = (
+        "请查看隔离区并另行妥善保存后再移出，或调高 quarantine_bytes。"
+        " Look at the quarantine, keep its items elsewhere, or raise quarantine_bytes."
+    )
+
+
+class CopyError(StorageError):
+    """The second copy of the archive cannot be reached, is not the one meant, or differs from the archive."""
+
+    code = "ER-3006"
+    advice = "请检查第二副本所在磁盘与挂载。 Check the disk of the second copy and its mount."
+
+
+class CopyDiffersError(CopyError):
+    """Archive and second copy do not agree, or the archive's own bytes are damaged; neither was overwritten."""
+
+    code = "ER-3007"
+    advice = "请封存两份并核查，勿覆盖任何一份。 Keep both as they are and compare; overwrite neither."
+
+
 class HardwareError(RecorderError):
     """A part is missing, failed, or does not answer in time."""
 

@@ -19,7 +19,7 @@ from agent.errors import RegisterError, TrustError, UsageError
 from agent.evidence.encoding import dump_json
 from agent.evidence.jws import thumbprint
 from agent.system import durable
-from provisioning import assignments, hazard, keys
+from provisioning import assignments, hazard, keys, retention
 from provisioning.agency import Agency
 from provisioning.authority import (
     DEVICE_UNIT,
@@ -183,6 +183,7 @@ def _write_dock_documents(agency: Agency, view: View, folder: Path) -> None:
     durable.write_atomic(folder / "policy.jws", agency.document(view, "policy").text.encode())
     hazard.write_flags(agency, view, folder)
     assignments.write_assignments(agency, view, folder)
+    retention.write_table(agency, view, folder)
 
 
 def accepted_json(agency: Agency, view: View) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from provisioning import assignment_parser, commands, hazard_parser
+from provisioning import assignment_parser, commands, hazard_parser, retention_commands
 from provisioning.agency import ROOT_DAYS
 from provisioning.arguments import AGENCY_VARIABLE, Parser, add_command, add_days, add_group
 from provisioning.credentials import IDENTITY_DAYS, TLS_DAYS
@@ -38,6 +38,7 @@ def build_parser() -> Parser:
     hazard_parser.add_zones(groups)
     hazard_parser.add_hazard(groups)
     assignment_parser.add_assignment(groups)
+    retention_commands.add_retention(groups)
     _publish(groups)
     _look(groups)
     _revoke(groups)

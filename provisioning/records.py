@@ -19,7 +19,7 @@ DeviceState = Literal["active", "lost", "retired"]
 DockState = Literal["active", "lost", "retired"]
 WitnessState = Literal["active", "removed"]
 OfficerState = Literal["active", "left"]
-DocumentKind = Literal["profile", "policy", "crl", "hazard", "assignment"]
+DocumentKind = Literal["profile", "policy", "crl", "hazard", "assignment", "retention"]
 CertificateUse = Literal["identity", "device-tls", "dock-tls"]
 Ending = Literal["returned", "transferred", "withdrawn"]
 """How a holding ended; withdrawn: the device was lost or retired, or enrolled anew elsewhere."""

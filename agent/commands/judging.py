@@ -205,7 +205,8 @@ def print_report(report: Report, console: Console) -> None:
             f"设备 device {one.device}: {one.entries} 条目 entries, {one.recordings} 段记录 recordings, "
             f"{one.refusals} 次拒绝 refusals, 已核对 {one.objects_checked} 个对象 objects checked, "
             f"{one.objects_with_dock} 个已交采集站 with the dock; "
-            f"未见证 unwitnessed: {one.unwitnessed_entries} 条 entries, {one.unwitnessed_seconds} s"
+            + (f"{one.objects_deleted} 个到期已删除 deleted after retention; " if one.objects_deleted else "")
+            + f"未见证 unwitnessed: {one.unwitnessed_entries} 条 entries, {one.unwitnessed_seconds} s"
             + _timestamps_text(one)
             + ("; [yellow]模拟硬件 simulated hardware[/]" if one.simulated else ""),
             highlight=False,

@@ -1,4 +1,4 @@
-"""The commands that run something: the recorder, the dock, the self-check."""
+"""The commands that run something: the recorder, the self-check."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from agent.commands.printing import SIGNS, print_json
-from agent.config import DockConfig, RecorderConfig, load
-from agent.dock.settings import DockSettings
+from agent.commands.printing import SIGNS
+from agent.config import RecorderConfig, load
 from agent.errors import UsageError, table
-from agent.evidence.shapes import dump_shape
 from agent.system import logs
 
 
@@ -22,38 +20,6 @@ def run_command(arguments: argparse.Namespace) -> int:
     config = load(arguments.config, RecorderConfig)
     logs.configure(config.log.level)
     run_unit(config)
-    return 0
-
-
-def dock_command(arguments: argparse.Namespace) -> int:
-    """``recorder dock``: runs the station, or shows its state."""
-    from agent.dock.service import main as run_dock
-    from agent.dock.status import read_status
-
-    config = load(arguments.config, DockConfig)
-    if arguments.what == "run":
-        logs.configure(config.log.level)
-        return run_dock(config.dock)
-    if arguments.what == "timestamp":
-        return _timestamp(config.dock)
-    from agent.dock.console import bay_table
-
-    status = read_status(config.dock.console_socket)
-    if arguments.json:
-        print_json(dump_shape(status))
-    else:
-        Console().print(bay_table(status))
-    return 0
-
-
-def _timestamp(settings: DockSettings) -> int:
-    from agent.dock.timestamps import read_agency, stamp_archive
-
-    done = stamp_archive(settings, read_agency(settings), lambda _folder: True)
-    if done is None:
-        print("没有新的已见证检查点； nothing new has been witnessed")
-    else:
-        print(f"已加盖时间戳 timestamped: {done.name}，{done.devices} 台设备 devices，{done.at.isoformat()}")
     return 0
 
 

@@ -23,6 +23,11 @@ _HAZARD: Final = {
     "set": "有！不得录制，请关机或离开 set: no recording, switch off or leave",
     "stale": "未知，按有处理 unknown, counts as set",
 }
+_COVERED: Final = {
+    "set": "有，本机防爆合格证适用 set: this unit is approved for it",
+    "stale": "未知，可以录制 unknown: may record",
+}
+"""Where the flag forbids this unit nothing."""
 _SOURCES: Final = {"gnss": "卫星 GNSS", "ntp": "网络 NTP", "rtc": "时钟芯片 RTC", "none": "无来源 no source"}
 _WAYS: Final = {"file": "本机文件 file", "qr": "二维码 code", "dispatch": "下发 dispatch"}
 _PARTS: Final = {"camera": "摄像头 camera", "microphone": "麦克风 microphone"}
@@ -94,6 +99,8 @@ def _battery(minutes: int | None, percent: int | None) -> str:
 
 def _hazard(status: Status) -> Row:
     state = str(status["hazard"])
+    if not status.get("hazard_refuses", True):
+        return Row("危险 hazard", _COVERED.get(state, _HAZARD["clear"]))
     return Row("危险 hazard", _HAZARD.get(state, state), state != "clear")
 
 

@@ -6,14 +6,16 @@ the disk and hashed: a file under its name is therefore whole, and the folder's 
 
 from __future__ import annotations
 
-import json
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from agent.dock.holdings import Holdings, ReceiptBook
+from agent.dock.quarantine import Quarantine
+from agent.dock.retention import read_records
 from agent.dock.settings import DockSettings
 from agent.dock.staging import Staging, list_path
 from agent.dock.verified import Verified, describe, read_verified, resume_chain, write_verified
@@ -58,7 +60,8 @@ class DeviceArchive:
         self.device = device
         self.folder = EvidenceFolder(settings.archive / device)
         self._staging_folder = settings.staging / device
-        self.quarantine_folder = settings.quarantine / device
+        self.quarantine = Quarantine(settings, device, lambda: time.time_ns() // 1000)
+        self._copies_needed = settings.receipt_after_copies
         self._index_folder = self.folder.path / INDEX
         for path in (self.folder.path, self.folder.objects, self._staging_folder):
             durable.make_private_folder(path)
@@ -104,7 +107,7 @@ class DeviceArchive:
         self._index = IndexWriter.resume(self._index_folder, self.folder.ledger, found.mark)
         try:
             self.chain = resume_chain(found, self._trust, self._index, self._kept(found.mark.size))
-            self.holdings = Holdings(self.folder, self.receipts, found.objects())
+            self.holdings = Holdings(self.folder, self.receipts, found.objects(), self._copies_needed, self._gone())
             self._verified_size = found.mark.size
             self._read_on(found.mark.end_bytes)
         except BaseException:
@@ -118,13 +121,16 @@ class DeviceArchive:
             durable.make_private_folder(self._index_folder)
             self._index = IndexWriter(self._index_folder)
         self.chain = ChainState(self._trust, self.device)
-        self.holdings = Holdings(self.folder, self.receipts)
+        self.holdings = Holdings(self.folder, self.receipts, (), self._copies_needed, self._gone())
         self._verified_size = 0
         try:
             self._read_on(0)
         except BaseException:
             self._index.close()
             raise
+
+    def _gone(self) -> set[str]:
+        return {ref.digest for record in read_records(self.folder, self._trust) for ref in record.objects}
 
     def _read_on(self, begin: int) -> None:
         with storage_errors(self.folder.ledger, "reading"), self.folder.ledger.open("rb") as file:
@@ -167,6 +173,10 @@ class DeviceArchive:
     def flush(self) -> int:
         """Writes accepted lines; returns, after fdatasync, the number of lines that are durable. So are names given."""
         self._sync_names()
+        self._write_lines()
+        return self.chain.size
+
+    def _write_lines(self) -> None:
         if self._unwritten:
             self._ledger.append(b"".join(taken.line + b"\n" for taken in self._unwritten))
             written, self._unwritten = self._unwritten, []
@@ -175,7 +185,6 @@ class DeviceArchive:
             for taken in written:
                 self._settle(taken.entry)
             self._keep_verified_if_due()
-        return self.chain.size
 
     def _sync_names(self) -> None:
         # The folder that they left need not be synced: a name too many after a power cut does no harm.
@@ -265,15 +274,21 @@ class DeviceArchive:
         return staging
 
     def finish(self, staging: Staging) -> str | None:
-        """Reads back and hashes; a match is held, its name durable after ``flush``. Otherwise quarantined; says why."""
+        """Reads back and hashes; a match is held, its name durable after ``flush``. Otherwise quarantined; says why.
+
+        Raises QuarantineFullError when there is no room for that: the bytes then stay in staging. StorageError.
+        """
         ref = staging.ref
         found = staging.read_back()
         size = staging.path.stat().st_size
         del self.stagings[ref.digest]
         if (found, size) != (ref.digest, ref.size):
             reason = f"{size} bytes with SHA-256 {found}, where the ledger says {ref.size} bytes with {ref.digest}"
-            self._quarantine_file(staging, reason)
+            staging.close()
+            self.quarantine.take("object", staging.path, size, found, reason)
+            staging.remove_list()
             return reason
+        self._write_lines()  # no object lies in the archive without the line that names it
         self._give_name(staging)
         self.holdings.hold(ref)
         return None
@@ -301,30 +316,3 @@ class DeviceArchive:
         durable.write_atomic(self.folder.checkpoint, newest, 0o640)
         durable.write_atomic(self.folder.cosigned, newest, 0o640)
         return newest
-
-    # -- quarantine -------------------------------------------------------------------------------------------------
-
-    def _quarantine_file(self, staging: Staging, reason: str) -> None:
-        target = self._quarantine_place(staging.ref.file_name)
-        durable.move(staging.path, target)
-        staging.remove_list()
-        self._write_reason(target, reason)
-
-    def quarantine_bytes(self, name: str, data: bytes, reason: str) -> Path:
-        """Keeps bytes that did not verify, whole, with the reason beside them. Durable when it returns."""
-        target = self._quarantine_place(name)
-        durable.write_atomic(target, data, 0o600)
-        self._write_reason(target, reason)
-        return target
-
-    def _quarantine_place(self, name: str) -> Path:
-        durable.make_private_folder(self.quarantine_folder)
-        for number in range(1_000_000):
-            place = self.quarantine_folder / f"{number:06d}-{name}"
-            if not place.exists():
-                return place
-        raise StorageError(f"the quarantine {self.quarantine_folder} holds too much")
-
-    def _write_reason(self, target: Path, reason: str) -> None:
-        text = json.dumps({"device": self.device, "file": target.name, "reason": reason}, ensure_ascii=False, indent=1)
-        durable.write_atomic(target.with_name(target.name + ".reason.json"), text.encode() + b"\n", 0o600)

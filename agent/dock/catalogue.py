@@ -16,10 +16,10 @@ from tinydb import TinyDB, where
 from tinydb.storages import Storage
 
 from agent.errors import FormatError, StorageError
-from agent.evidence.entries import Close, Entry, Gap, Open, Photo, Segment
+from agent.evidence.entries import Adopted, Close, Entry, Gap, Open, Photo, Segment
 from agent.evidence.folder import EvidenceFolder, devices_of
 from agent.evidence.ledger import unverified_entries
-from agent.evidence.shapes import STRICT, Count, load_shape
+from agent.evidence.shapes import STRICT, Count, Digest, load_shape
 from agent.system import durable
 
 _TABLE: Final = "recordings"
@@ -59,7 +59,13 @@ class Recording:
     stage: str | None
     matter: str | None
     opened_us: Count
+    opened_line: Count
+    """Where its ledger says so; the notice stands a few lines before."""
+    profile: Digest | None
+    """The profile in force: it names officer and section."""
     closed_us: Count | None = None
+    last_line: Count | None = None
+    """The last line that speaks of it, so far."""
     reason: str | None = None
     segments: Count = 0
     photos: Count = 0
@@ -74,6 +80,8 @@ class _Lines:
 
     device: str
     lines: Count
+    profile: Digest | None
+    """In force after them."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -84,6 +92,7 @@ class Catalogue:
         """Opens; rebuilds when the file is missing, damaged or behind the archive. Raises StorageError."""
         self._rows: dict[tuple[str, str], Recording] = {}
         self._lines: dict[str, int] = {}
+        self._profiles: dict[str, str | None] = {}
         self._db = TinyDB(path, storage=AtomicStorage)
         if not self._load() or self._lines != _lines_in(archive):
             self._db.close()
@@ -99,6 +108,7 @@ class Catalogue:
         except (StorageError, FormatError, TypeError, AttributeError, ValueError):
             return False
         self._lines = {row.device: row.lines for row in lines}
+        self._profiles = {row.device: row.profile for row in lines}
         self._rows = {(row.device, row.recording): row for row in rows}
         return True
 
@@ -107,23 +117,29 @@ class Catalogue:
         found = [row for row in self._rows.values() if device in (None, row.device)]
         return sorted(found, key=lambda row: (row.opened_us, row.device, row.recording))
 
-    def apply(self, device: str, entries: Iterable[Entry]) -> None:
-        """Takes in entries that are durable in the archive; those taken in before are passed over."""
+    def apply(self, device: str, entries: Iterable[Entry]) -> list[Recording]:
+        """Takes in entries that are durable in the archive; those taken in before are passed over.
+
+        Returns the recordings that they speak of.
+        """
         fresh = [entry for entry in entries if entry.seq >= self._lines.get(device, 0)]
         if not fresh:
-            return
+            return []
         changed = {key for entry in fresh if (key := self._enter(device, entry))}
         table = self._db.table(_TABLE)
         for key in changed:
             same = (where("device") == key[0]) & (where("recording") == key[1])
             table.upsert(asdict(self._rows[key]), same)
         # Last: a crash in between leaves too few lines noted, and the next start rebuilds.
-        lines = {"device": device, "lines": self._lines[device]}
-        self._db.table(_LINES).upsert(lines, where("device") == device)
+        self._db.table(_LINES).upsert(asdict(self._lines_of(device)), where("device") == device)
+        return [self._rows[key] for key in changed]
+
+    def _lines_of(self, device: str) -> _Lines:
+        return _Lines(device, self._lines[device], self._profiles.get(device))
 
     def rebuild(self, archive: Path) -> None:
         """Makes the catalogue anew from the archive's ledgers, which were verified before they were written there."""
-        self._rows, self._lines = {}, {}
+        self._rows, self._lines, self._profiles = {}, {}, {}
         for folder in devices_of(archive) if archive.is_dir() else []:
             try:
                 for entry in unverified_entries(EvidenceFolder(folder).ledger):
@@ -132,21 +148,27 @@ class Catalogue:
                 raise StorageError(f"the ledger of {folder.name} in the archive is damaged: {error}") from error
         self._db.drop_tables()
         self._db.table(_TABLE).insert_multiple(asdict(row) for row in self._rows.values())
-        lines = ({"device": device, "lines": count} for device, count in self._lines.items())
-        self._db.table(_LINES).insert_multiple(lines)
+        self._db.table(_LINES).insert_multiple(asdict(self._lines_of(device)) for device in self._lines)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
 
     def _enter(self, device: str, entry: Entry) -> tuple[str, str] | None:
         body = entry.body
         self._lines[device] = entry.seq + 1
+        if isinstance(body, Adopted) and body.document == "profile":
+            self._profiles[device] = body.object.digest
         if isinstance(body, Open):
             key = (device, body.recording)
             shown = (body.kind, body.action, body.stage, body.matter)
-            self._rows[key] = Recording(device, body.recording, *shown, opened_us=entry.time.utc_us)
+            placed = (entry.time.utc_us, entry.seq, self._profiles.get(device))
+            self._rows[key] = Recording(device, body.recording, *shown, *placed)
             return key
-        if not isinstance(body, Segment | Photo | Gap | Close) or (device, body.recording) not in self._rows:
+        key = (device, getattr(body, "recording", None) or "")
+        if key not in self._rows:
             return None
-        key = (device, body.recording)
-        self._rows[key] = _after(self._rows[key], entry)
+        self._rows[key] = replace(_after(self._rows[key], entry), last_line=entry.seq)
         return key
 
 

@@ -6,7 +6,7 @@ Bounded by what is not yet handed over, however long the ledger is: its file und
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 from agent.dock.settings import DockSettings
@@ -74,13 +74,24 @@ def _listed(token: bytes) -> list[ObjectRef]:
 class Holdings:
     """Objects of one device that this dock still has something to do about."""
 
-    def __init__(self, folder: EvidenceFolder, book: ReceiptBook, named: Iterable[tuple[ObjectRef, bool]] = ()) -> None:
-        """``named``: as ``unsettled`` gave it, at any time before. Raises StorageError."""
-        self._folder, self._book = folder, book
+    def __init__(
+        self,
+        folder: EvidenceFolder,
+        book: ReceiptBook,
+        named: Iterable[tuple[ObjectRef, bool]] = (),
+        copies_needed: int = 0,
+        gone: Container[str] = (),
+    ) -> None:
+        """``named``: as ``unsettled`` gave it, at any time before; ``gone``: deleted after retention. StorageError."""
+        self._gone = gone
+        self._folder, self._book, self._copies_needed = folder, book, copies_needed
+        self._copies: dict[str, set[str]] = {}
         self.wanted: dict[str, ObjectRef] = {}
         """Named by the ledger, not held."""
         self.unreceipted: dict[str, ObjectRef] = {}
-        """Held, and on no receipt of this dock yet; oldest first."""
+        """Held in as many copies as a receipt needs, and on no receipt of this dock yet; oldest first."""
+        self.uncopied: dict[str, ObjectRef] = {}
+        """Held here, and not yet in as many further copies as a receipt needs."""
         self._receipts: set[str] = set()
         for ref, is_receipt in named:
             self._name(ref, is_receipt)
@@ -93,8 +104,10 @@ class Holdings:
             self._name(ref, isinstance(entry.body, ReceiptEntry))
 
     def _name(self, ref: ObjectRef, is_receipt: bool) -> None:
+        if ref.digest in self._gone:
+            return
         held = self._folder.object_path(ref).exists()
-        (self.unreceipted if held else self.wanted).setdefault(ref.digest, ref)
+        (self._place_of_held if held else self.wanted).setdefault(ref.digest, ref)
         if is_receipt:
             self._receipts.add(ref.digest)
 
@@ -102,15 +115,33 @@ class Holdings:
         """Whether this object is here, whole and read back."""
         return any((self._folder.objects / f"{digest}.{form}").exists() for form in _FORMS)
 
+    @property
+    def _place_of_held(self) -> dict[str, ObjectRef]:
+        return self.uncopied if self._copies_needed else self.unreceipted
+
     def hold(self, ref: ObjectRef) -> None:
         """This object has got its name."""
-        self.unreceipted[ref.digest] = self.wanted.pop(ref.digest)
+        self._place_of_held[ref.digest] = self.wanted.pop(ref.digest)
         self.count += 1
+
+    def copied(self, digest: str, copy: str) -> bool:
+        """A further copy holds this object, read back there; whether a receipt may list it from now on."""
+        if digest not in self.uncopied:
+            return False
+        holders = self._copies.setdefault(digest, set())
+        holders.add(copy)
+        if len(holders) < self._copies_needed:
+            return False
+        del self._copies[digest]
+        self.unreceipted[digest] = self.uncopied.pop(digest)
+        return True
 
     def receipted(self, refs: Iterable[ObjectRef]) -> None:
         """A receipt of this dock lists these."""
         for ref in refs:
             self.unreceipted.pop(ref.digest, None)
+            self.uncopied.pop(ref.digest, None)
+            self._copies.pop(ref.digest, None)
             self._receipts.discard(ref.digest)
 
     def entered(self, digest: str) -> None:
@@ -119,6 +150,7 @@ class Holdings:
 
     def settle(self) -> None:
         """After all lines were noted: what a receipt lists that is still owed has its receipt."""
+        self._gone = ()  # only what is old can be gone, and only a start reads what is old
         self.receipted(self._book.listed())
 
     @property
@@ -128,5 +160,5 @@ class Holdings:
 
     def unsettled(self) -> list[tuple[ObjectRef, bool]]:
         """All that is wanted or not yet receipted, and whether it is itself a receipt."""
-        refs = (*self.wanted.values(), *self.unreceipted.values())
+        refs = (*self.wanted.values(), *self.unreceipted.values(), *self.uncopied.values())
         return [(ref, ref.digest in self._receipts) for ref in refs]

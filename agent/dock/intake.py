@@ -8,20 +8,20 @@ what does not verify is quarantined and asked for once more, then refused, so th
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal
 
 from cryptography import x509
-from nacl.signing import SigningKey
 
 from agent.custody import wire
 from agent.custody.wire import Credit, DeviceState, Have, HeldObject, Kind, ObjectClose, ObjectOpen, Topic
 from agent.dock.archive import DeviceArchive, Taken
+from agent.dock.branches import Branch, Sessions
+from agent.dock.quarantine import What
+from agent.dock.reports import Cosigned, DockKeys, Out, Publish, Report
 from agent.dock.staging import Staging
 from agent.dock.witness import Witness
-from agent.errors import FormatError, TrustError, WireError
+from agent.errors import FormatError, OutOfPlaceError, QuarantineFullError, TrustError, WireError
 from agent.evidence.checkpoint import open_note
 from agent.evidence.entries import ObjectRef
 from agent.evidence.receipts import MAX_OBJECTS, Receipt, sign_receipt
@@ -34,63 +34,6 @@ _FLUSH_LINES: Final = 256
 _MAX_REPEATED: Final = 64
 _MOST_CLOSING: Final = 4
 """Objects of one device that are read back while more come in."""
-
-ReportKind = Literal[
-    "docked",
-    "left",
-    "object",
-    "receipt",
-    "cosigned",
-    "resync",
-    "quarantined",
-    "refused",
-    "fork",
-    "rollback",
-    "fault",
-    "witnessed",
-    "unanswered",
-    "disputed",
-    "timestamped",
-    "not-timestamped",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Something the custodian or the log should know. ``detail`` is English and holds nothing personal."""
-
-    kind: ReportKind
-    device: str
-    detail: str
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Publish:
-    """A message to the device."""
-
-    topic: Topic
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Cosigned:
-    """This dock has cosigned: other witnesses may be asked now."""
-
-    device: str
-    note: bytes
-
-
-Out = Publish | Report | Cosigned
-
-
-@dataclass(frozen=True, slots=True)
-class DockKeys:
-    """Who signs. ``now_us``: the dock's wall clock, microseconds of UTC."""
-
-    dock: str
-    receipt: SigningKey
-    now_us: Callable[[], int]
 
 
 class Intake:
@@ -107,6 +50,8 @@ class Intake:
         self.window_bytes = window_bytes
         self.taken: list[Taken] = []
         """Lines made durable since the service last cleared this; for the catalogue."""
+        self.held: list[ObjectRef] = []
+        """Objects held since the service last cleared this; for the further copies."""
         self._archive, self._witness, self._keys = archive, witness, keys
         self._accepted: list[Taken] = []
         self._charged = self._announced_credit = self._announced_next = 0
@@ -116,6 +61,10 @@ class Intake:
         self._note: bytes | None = None
         self._closing: deque[Staging] = deque()
         """Whole, and being read back."""
+        self._sessions = Sessions()
+        self._comparing = self._compared_once = False
+        """The device is asked for all of its lines, to find where they leave those held."""
+        self._branch: Branch | None = None
 
     def close(self) -> None:
         """Closes the archive's files."""
@@ -140,9 +89,12 @@ class Intake:
         state = self.state
         return (
             state is not None
+            and not self.ledger_refused
             and state.lines <= self._archive.chain.size
             and state.pending_objects == 0
             and not self._archive.holdings.wanted
+            and not self._archive.holdings.uncopied
+            and self._archive.holdings.only_receipts
             and not self._archive.receipts.owed
         )
 
@@ -176,6 +128,7 @@ class Intake:
         outs: list[Out] = self._finish_closed(0)
         self._flush()
         outs += self._witness_note() if self._note else []
+        outs += self._keep_branch()
         while receipt := self._sign_receipt():
             outs += receipt
         return outs + self._credit_if_due(1)
@@ -186,7 +139,9 @@ class Intake:
             if before is None or before.session != state.session:
                 return []  # the will of a connection that has been replaced
             self.state = None
-            return [Report("left", self.device, "the device has left")]
+            return [Report("left", self.device, "the device has left"), *self._keep_branch()]
+        if self._sessions.is_second(state):
+            return self._cloned(state)
         self.state = state
         if before is not None and (before.session, before.round) == (state.session, state.round):
             return []
@@ -197,7 +152,7 @@ class Intake:
         outs: list[Out] = self._finish_closed(0)
         size = self._flush()
         if state.lines < size and not self.ledger_refused:
-            self.ledger_refused = True
+            self.ledger_refused, self._comparing = True, state.lines > 0
             outs.append(Report("rollback", self.device, f"it holds {state.lines} lines, and once held {size}"))
         self._charged = self._announced_credit = 0
         self._resync_asked = False
@@ -213,14 +168,18 @@ class Intake:
 
     def _on_line(self, seq: int, line: bytes) -> list[Out]:
         size = self._archive.chain.size
-        if self.ledger_refused:
+        if self._branch is not None:
+            return self._on_branch(self._branch, seq, line)
+        if self.ledger_refused and not self._comparing:
             return []
         if seq > size:
             return self._resync(f"line {seq} came, {size} is next")
         if seq < size:
-            return [] if self._archive.same_line(seq, line) else self._fork(seq, line)
+            return self._on_same(seq) if self._archive.same_line(seq, line) else self._fork(seq, line)
         try:
             taken = self._archive.accept(line)
+        except OutOfPlaceError as error:
+            return self._suspect(seq, line, str(error))
         except (FormatError, TrustError) as error:
             return self._bad_line(seq, line, str(error))
         self._accepted.append(taken)
@@ -231,14 +190,61 @@ class Intake:
     def _fork(self, seq: int, line: bytes) -> list[Out]:
         self.ledger_refused = True
         reason = f"another line {seq} than the one held: the ledger has been rewritten"
-        self._archive.quarantine_bytes(f"line-{seq}.jws", line, reason)
-        return [Report("fork", self.device, reason), self._have([])]
+        kept_aside = self._keep("fork", f"line-{seq}.jws", line, reason)
+        self._branch = Branch(seq, self._keep_lines)
+        return [Report("fork", self.device, reason), *kept_aside, *self._on_branch(self._branch, seq, line)]
+
+    def _suspect(self, seq: int, line: bytes, error: str) -> list[Out]:
+        """It does not follow what is held: before that counts as damage, all lines are compared, once."""
+        if self._compared_once:
+            return self._bad_line(seq, line, error)
+        self._comparing = self._compared_once = True
+        return self._resync(f"line {seq} does not follow: {error}")
+
+    def _on_same(self, seq: int) -> list[Out]:
+        """A line that is held. While comparing, the last one that both have ends it."""
+        last = min(self._archive.chain.size, self.state.lines if self.state else 0) - 1
+        if not self._comparing or seq < last:
+            return []
+        self._comparing = False
+        return [self._have([])] if self.ledger_refused else []
+
+    def _on_branch(self, branch: Branch, seq: int, line: bytes) -> list[Out]:
+        """A line of the other ledger: kept beside. With its last one the device is told that no more is taken."""
+        branch.take(seq, line)
+        if self.state is None or branch.next < self.state.lines:
+            return []
+        outs = self._keep_branch()
+        self._branch, self._comparing = None, False
+        return [*outs, self._have([])]
+
+    def _keep_branch(self) -> list[Out]:
+        if self._branch is None:
+            return []
+        try:
+            self._branch.flush()
+        except QuarantineFullError as error:
+            self._branch, self._comparing = None, False
+            return [self._no_room(error), self._have([])]
+        return []
+
+    def _keep_lines(self, name: str, data: bytes) -> None:
+        self._archive.quarantine.keep("branch", name, data, "lines of the ledger that is not the one held")
+
+    def _cloned(self, state: DeviceState) -> list[Out]:
+        """Both units are refused from now on, and told so in their next rounds; what both said is kept."""
+        if self.ledger_refused:
+            return []
+        self.ledger_refused = True
+        reason = f"sessions {state.session} and {self.state.session if self.state else 0} speak at the same time"
+        said = b"\n".join(wire.dump(one) for one in (self._sessions.current, state) if one is not None)
+        kept_aside = self._keep("clone", "states.json", said, reason)
+        return [Report("cloned", self.device, reason), *kept_aside, self._have([])]
 
     def _bad_line(self, seq: int, line: bytes, error: str) -> list[Out]:
         reason = f"line {seq} does not verify: {error}"
-        self._archive.quarantine_bytes(f"line-{seq}.jws", line, reason)
+        outs = self._keep("line", f"line-{seq}.jws", line, reason)
         self._strikes[f"line {seq}"] += 1
-        outs: list[Out] = [Report("quarantined", self.device, reason)]
         if self._strikes[f"line {seq}"] < STRIKES:
             return outs + self._resync(reason)
         self.ledger_refused = True
@@ -277,8 +283,7 @@ class Intake:
             return self._resync(f"a part of object {digest} came before its open")
         if len(data) != wire.part_length(staging.ref.size, staging.part_bytes, number):
             reason = f"part {number} of object {digest} has {len(data)} bytes"
-            self._archive.quarantine_bytes(f"{digest}.part-{number}", data, reason)
-            return [Report("quarantined", self.device, reason), *self._resync(reason)]
+            return [*self._keep("part", f"{digest}.part-{number}", data, reason), *self._resync(reason)]
         if number in staging.held:
             self.duplicate_parts += 1
             return []
@@ -307,9 +312,13 @@ class Intake:
 
     def _finish(self, staging: Staging) -> list[Out]:
         ref = staging.ref
-        reason = self._archive.finish(staging)
+        try:
+            reason = self._archive.finish(staging)
+        except QuarantineFullError as error:
+            return [self._no_room(error), *self._refuse(ref, "does not verify; its bytes stay in staging")]
         if reason is not None:
             return self._bad_object(ref, reason)
+        self.held.append(ref)
         outs: list[Out] = [Report("object", self.device, ref.digest, ref.size)]
         waiting = self._archive.holdings.unreceipted
         due = len(waiting) >= MAX_OBJECTS // 4 or sum(r.size for r in waiting.values()) >= RECEIPT_BYTES
@@ -363,9 +372,9 @@ class Intake:
                 report = Report("cosigned", self.device, "checkpoint")
                 return [self._publish(Kind.COSIGNED, kept), report, Cosigned(self.device, kept)]
             case outcome:
-                self._archive.quarantine_bytes("checkpoint", note, judged.reason)
                 self.ledger_refused = outcome == "fork"
-                return [Report(outcome, self.device, judged.reason)]
+                kept_aside = self._keep("checkpoint", "checkpoint", note, judged.reason)
+                return [Report(outcome, self.device, judged.reason), *kept_aside]
 
     def take_cosigned(self, note: bytes, by: str) -> list[Out]:
         """Another witness, whose cosignature has been checked, cosigned this. Raises StorageError."""
@@ -374,6 +383,20 @@ class Intake:
         report = Report("witnessed", self.device, f"by {by}, {size} lines")
         # When lines have come meanwhile, the newer note is kept, and asked for already.
         return [self._publish(Kind.COSIGNED, kept), report] if open_note(kept).checkpoint.size == size else [report]
+
+    # -- quarantine -------------------------------------------------------------------------------------------------
+
+    def _keep(self, what: What, name: str, data: bytes, reason: str) -> list[Out]:
+        """Keeps what does not verify. With no room for it the ledger is refused: all of it is still on the device."""
+        try:
+            self._archive.quarantine.keep(what, name, data, reason)
+        except QuarantineFullError as error:
+            self.ledger_refused = True
+            return [self._no_room(error)]
+        return [Report("quarantined", self.device, reason)]
+
+    def _no_room(self, error: QuarantineFullError) -> Report:
+        return Report("quarantine_full", self.device, f"{error.code} {error}")
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
@@ -387,9 +410,10 @@ class Intake:
     def _have(self, objects: list[HeldObject], resync: bool = False) -> Publish:
         size, state = self._flush(), self.state
         session, number = (state.session, state.round) if state else (0, 0)
-        ledger: Literal["open", "refused"] = "refused" if self.ledger_refused else "open"
+        refused = self.ledger_refused and not self._comparing and self._branch is None
         limited = objects[: wire.MAX_HAVE_OBJECTS]
-        have = Have(1, self._keys.dock, session, number, resync, size, ledger, limited)
+        ledger: Literal["open", "refused"] = "refused" if refused else "open"
+        have = Have(1, self._keys.dock, session, number, resync, 0 if self._comparing else size, ledger, limited)
         return self._publish(Kind.HAVE, wire.dump(have))
 
     def _credit_if_due(self, step: int) -> list[Out]:

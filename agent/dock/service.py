@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import islice
 from types import FrameType
 from typing import Any, Final
 
@@ -19,12 +20,17 @@ from agent.dock.archive import DeviceArchive
 from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.assignments import Assignments
 from agent.dock.broker import start_broker
-from agent.dock.catalogue import Catalogue
-from agent.dock.console import EventPrinter, event_text
+from agent.dock.catalogue import Catalogue, Recording
+from agent.dock.console import DockConsole, event_text, summary
+from agent.dock.copier import Copied, Copiers, CopyNews, CopyTrouble
 from agent.dock.hazard import HazardFlags
-from agent.dock.intake import Cosigned, DockKeys, Intake, Out, Publish, Report
+from agent.dock.intake import Intake
+from agent.dock.layout import Layout
+from agent.dock.quarantine import count_quarantine
 from agent.dock.register import DeviceRegister
+from agent.dock.reports import Cosigned, DockKeys, Out, Publish, Report
 from agent.dock.settings import DockSettings
+from agent.dock.shelving import Shelver
 from agent.dock.status import Bay, DockStatus, StatusSocket
 from agent.dock.timestamps import Stamper
 from agent.dock.verified import seal_key
@@ -34,6 +40,7 @@ from agent.evidence.documents import TrustBundle
 from agent.evidence.keys import load_signing_key
 from agent.system import durable
 from agent.system.logs import logger
+from agent.system.notify import notify
 from agent.witness.client import Offer, Target
 
 _PAUSE_SECONDS: Final = 0.05
@@ -44,8 +51,12 @@ _LEAST_WINDOW: Final = 1_048_576
 _DEVICES: Final = 64
 """Online at once, each with the least window: the inbox has room for all that they may send."""
 _KEPT_MESSAGES: Final = 50
+_OFFERED: Final = 256
+"""Objects of a device that are offered to the copies at a time."""
+_METER_LOOKS: Final = 10
 _WARNINGS: Final = frozenset(
-    {"quarantined", "refused", "fork", "rollback", "fault", "unanswered", "disputed", "not-timestamped"}
+    {"quarantined", "quarantine_full", "refused", "fork", "rollback", "cloned", "fault", "unanswered", "disputed"}
+    | {"copy_lost", "copy_differs", "not-timestamped"}
 )
 _log = logger("dock")
 
@@ -53,9 +64,14 @@ _log = logger("dock")
 class DockService:
     """One dock. ``run`` works until ``stop``; everything happens in the thread that calls it."""
 
-    def __init__(self, settings: DockSettings, on_report: Callable[[Report], None] = lambda _report: None) -> None:
+    def __init__(
+        self,
+        settings: DockSettings,
+        on_report: Callable[[Report], None] = lambda _report: None,
+        on_status: Callable[[DockStatus], None] = lambda _status: None,
+    ) -> None:
         """Reads keys, trust and register; takes the archive's lock. Raises TrustError, StorageError, ConfigError."""
-        self._settings, self._on_report = settings, on_report
+        self._settings, self._on_report, self._on_status = settings, on_report, on_status
         credentials = settings.credentials
         with durable.storage_errors(credentials, "reading the credentials in"):
             self._trust = TrustBundle.from_json((credentials / "trust.json").read_bytes())
@@ -76,6 +92,9 @@ class DockService:
         self._link = Link(_link_settings(settings), will, [wire.up_filter()], self._inbox)
         self._asker = Asker(self._targets(), self._deliver)
         self._stamper = Stamper(settings, self._trust.agency, self._deliver) if settings.timestamps else None
+        self._copiers = Copiers(settings, self._deliver, self._trust)
+        self._shelver = Shelver(Layout(settings, self._trust))
+        self._changed: dict[str, dict[str, Recording]] = {}
         self._unanswered: dict[tuple[str, str], str] = {}
         self._stop = threading.Event()
         self._intakes: dict[str, Intake] = {}
@@ -102,13 +121,20 @@ class DockService:
         self._asker.start()
         if self._stamper is not None:
             self._stamper.start()
+        self._copiers.start()
+        self._shelver.start()
+        self._shelver.want(self._catalogue.recordings(), unless_complete=True)
+        notify(READY=1, STATUS=f"采集站已就绪 dock {self._settings.id} ready")
         try:
             while not self._stop.is_set():
                 self._turn()
         finally:
+            notify(STOPPING=1)
             self._asker.stop()
             if self._stamper is not None:
                 self._stamper.stop()
+            self._copiers.stop()
+            self._shelver.stop()
             self._say_goodbye()
             self._link.stop()
             socket_.stop()
@@ -145,6 +171,10 @@ class DockService:
                 self._hear(event)
             case Report():
                 self._report(event)
+            case Copied():
+                self._on_copied(event)
+            case CopyTrouble(kind, device, reason):
+                self._report(Report(kind, device, reason))
 
     def _take(self, name: str, payload: bytes) -> None:
         try:
@@ -162,8 +192,12 @@ class DockService:
         """Runs one intake's work; trouble with its storage ends its session, not the dock."""
         try:
             self._carry_out(work())
-            self._catalogue.apply(intake.device, [taken.entry for taken in intake.taken])
+            changed = self._catalogue.apply(intake.device, [taken.entry for taken in intake.taken])
+            self._changed.setdefault(intake.device, {}).update((row.recording, row) for row in changed)
+            if intake.taken or intake.held:
+                self._copiers.want(intake.device, intake.held)
             intake.taken.clear()
+            intake.held.clear()
         except StorageError as error:
             self._report(Report("fault", intake.device, f"{error.code} {error}"))
             self._drop(intake)
@@ -213,6 +247,8 @@ class DockService:
             del self._unsettled[device]
             intake = self._intakes[device]
             self._guard(intake, intake.idle)
+            if not intake.archive.holdings.wanted or intake.state is None:
+                self._shelver.want(self._changed.pop(device, {}).values())
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
@@ -226,6 +262,7 @@ class DockService:
                 case Cosigned(device, note):
                     offered = self._intakes[device].archive.offered()
                     self._asker.offer(device, Offer(note, offered, offered))
+                    self._copiers.want(device, [])
 
     def _publish_hazard(self) -> None:
         """R13.1. The broker keeps nothing over a restart, so that every connection begins with this."""
@@ -274,8 +311,13 @@ class DockService:
                 _log.error("witness not in the trust file, not asked", witness=other.id)
         return [Target(one.id, keys[one.id], one.url) for one in self._settings.witnesses if one.id in keys]
 
-    def _deliver(self, news: News | Report) -> bool:
-        """Called by the threads that ask others."""
+    def _on_copied(self, news: Copied) -> None:
+        intake = self._intakes.get(news.device)
+        if intake is not None and intake.archive.holdings.copied(news.digest, news.copy):
+            self._unsettled.setdefault(news.device, time.monotonic())
+
+    def _deliver(self, news: News | CopyNews | Report) -> bool:
+        """Called by the threads that ask and copy."""
         try:
             self._inbox.put_nowait(news)
         except queue.Full:
@@ -308,12 +350,23 @@ class DockService:
                 self._publish_assignments()
         except TrustError as error:
             _log.error("register", error=str(error), code=error.code)
+        for intake in self._intakes.values():
+            # Again and again, so that nothing that a copy's thread could forget is waited for without end.
+            self._copiers.want(intake.device, islice(intake.archive.holdings.uncopied.values(), _OFFERED))
+        self._status = self._look()
+        self._on_status(self._status)
+        notify(WATCHDOG=1, STATUS=summary(self._status))
+
+    def _look(self) -> DockStatus:
         bays = [self._bay(intake) for _, intake in sorted(self._intakes.items())]
-        self._status = DockStatus(1, self._settings.id, self._link.connected, bays, list(self._messages))
+        connected, messages = self._link.connected, list(self._messages)
+        quarantined = count_quarantine(self._settings.quarantine)
+        return DockStatus(1, self._settings.id, connected, bays, messages, self._copiers.states(), quarantined)
 
     def _bay(self, intake: Intake) -> Bay:
         state, archive = intake.state, intake.archive
         speed = self._meters.setdefault(intake.device, _Meter()).speed(intake.received_bytes)
+        pending = state.pending_bytes if state else 0
         return Bay(
             intake.device,
             online=state is not None,
@@ -322,23 +375,23 @@ class DockService:
             received_bytes=intake.received_bytes,
             bytes_per_second=speed,
             pending_objects=state.pending_objects if state else 0,
-            pending_bytes=state.pending_bytes if state else 0,
+            pending_bytes=pending,
             refused=intake.ledger_refused,
             may_be_taken=intake.may_be_taken,
+            seconds_left=pending // speed if speed and pending else None,
         )
 
 
 class _Meter:
-    """Bytes per second between two looks."""
+    """Bytes per second, over some seconds: what is shown must not flicker."""
 
     def __init__(self) -> None:
-        self._bytes, self._at = 0, time.monotonic()
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=_METER_LOOKS)
 
     def speed(self, total: int) -> int:
-        now = time.monotonic()
-        grown, passed = max(0, total - self._bytes), max(1e-3, now - self._at)
-        self._bytes, self._at = total, now
-        return int(grown / passed)
+        self._seen.append((time.monotonic(), total))
+        (since, before), (now, after) = self._seen[0], self._seen[-1]
+        return int(max(0, after - before) / max(1e-3, now - since))
 
 
 def _link_settings(settings: DockSettings) -> LinkSettings:
@@ -349,7 +402,8 @@ def _link_settings(settings: DockSettings) -> LinkSettings:
 
 def main(settings: DockSettings) -> int:
     """Runs a dock in this process until SIGTERM or SIGINT; returns 0. Main thread only. Errors pass through."""
-    service = DockService(settings, EventPrinter().print)
+    console = DockConsole()
+    service = DockService(settings, console.print, console.show)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         service.stop()
@@ -360,5 +414,6 @@ def main(settings: DockSettings) -> int:
         if settings.broker != "external":
             broker = start_broker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
             stack.callback(broker.stop)
+        stack.enter_context(console)
         service.run()
     return 0

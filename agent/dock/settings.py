@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Le
 from pydantic import ConfigDict, Field
 
+from agent.errors import ConfigError
 from agent.evidence.shapes import HashName, KeyName
 
 
@@ -58,7 +59,23 @@ class DockSettings:
     """Whoever else is to cosign. Taking evidence in never waits for them."""
     timestamps: TimestampSettings | None = None
     """Who else is to say when. Nothing waits for it either."""
+    copies: Annotated[list[Path], Field(max_length=4)] = field(default_factory=list)
+    """Further copies of the archive, each the root of another disk, prepared with ``recorder dock copies``."""
+    receipt_after_copies: Annotated[int, Ge(0), Le(4)] = 0
+    """A receipt waits until so many copies hold the object, read back. 0: they follow in the background."""
+    copy_retry_seconds: Annotated[float, Ge(0.05), Le(3600)] = 10.0
+    """A copy that cannot be reached is looked for this often."""
+    utc_offset_minutes: Annotated[int, Ge(-720), Le(840)] = 480
+    """Of the days and hours by which recordings are laid out; China: 480."""
+    keep_days: Annotated[int, Ge(0), Le(36_525)] = 0
+    """Recordings are kept at least so long, whatever shorter the agency's table says."""
+    quarantine_bytes: Annotated[int, Ge(1_048_576)] = 1_073_741_824
+    """What one device may have in quarantine."""
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        if self.receipt_after_copies > len(self.copies):
+            raise ConfigError(f"dock.receipt_after_copies = {self.receipt_after_copies}, of {len(self.copies)} copies")
 
     @property
     def archive(self) -> Path:
@@ -94,6 +111,11 @@ class DockSettings:
     def catalogue(self) -> Path:
         """The list of recordings; can be rebuilt from the archive."""
         return self.folder / "catalogue.json"
+
+    @property
+    def by_section(self) -> Path:
+        """Where a person finds a recording by section, officer and day; can be made anew from the archive."""
+        return self.folder / "by-section"
 
     @property
     def console_socket(self) -> Path:

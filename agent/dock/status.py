@@ -6,9 +6,9 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -39,6 +39,20 @@ class Bay:
     refused: Flag
     """Its ledger does not verify or went back: the custodian must look."""
     may_be_taken: Flag
+    seconds_left: Count | None = None
+    """Until all that is pending has come, at the present speed; None when it is not known, or nothing comes."""
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class CopyState:
+    """A further copy of the archive."""
+
+    root: Text
+    state: Literal["current", "catching_up", "unreachable"]
+    waiting: Count
+    """Objects that are known to be missing there."""
+    reason: Text
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
@@ -51,6 +65,9 @@ class DockStatus:
     connected: Flag
     bays: list[Bay]
     messages: Annotated[list[Text], Field(max_length=50)]
+    copies: list[CopyState] = field(default_factory=list)
+    quarantined: Count = 0
+    """Items in quarantine: a custodian must look at them."""
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
-from agent.dock.intake import Report
+from agent.dock.reports import Report
 from agent.dock.settings import DockSettings, TimestampSettings
 from agent.errors import ConfigError, FormatError, RecorderError, TimestampError, WitnessError
 from agent.evidence.checkpoint import MAX_NOTE_BYTES

@@ -412,6 +412,7 @@ class Daemon:
             "matter": self._outlook.matter(self.state.recording),
             "media_seconds": capture.media_us(now_us()) / 1e6 if capture else 0.0,
             "hazard": self.state.hazard,
+            "hazard_refuses": self._outlook.hazard_refuses,
             "docked": self.state.docked,
             "ledger_size": self._opened.journal.size,
             "free_bytes": self.parts.storage.free_bytes(),

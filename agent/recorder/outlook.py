@@ -17,7 +17,7 @@ from agent.recorder.credentials import Documents
 from agent.recorder.settings import RecorderSettings
 from agent.recorder.situation import SituationReader
 from agent.recorder.timekeeping import change, is_trusted
-from agent.rules.interlock import Situation, hazard_state
+from agent.rules.interlock import Situation, hazard_state, judge
 from agent.system.logs import logger
 
 FRESH_FIX_NS: Final = 10_000_000_000
@@ -49,6 +49,8 @@ class Outlook:
         self._refused_assignment = b""
         self._unusable = ""
         """What was last logged of an assignment that cannot be used."""
+        self.hazard_refuses = False
+        """R13.1 forbade recording when the flag was last read; for a screen."""
         self.clock: ClockReading = parts.clock.read()
 
     def use(self, documents: Documents) -> None:
@@ -97,6 +99,7 @@ class Outlook:
         judged = judged_by(recording.assignment, tasking.assignment) if recording else tasking.assignment
         if judged != tasking.assignment and not self._unusable:
             situation = self._situations.read(judged)
+        self.hazard_refuses = judge(situation).rule == "R13.1"
         return machine.HazardChanged(hazard_state(situation.inputs, situation.policy), situation, now_us())
 
     def measured(self) -> machine.Measured:

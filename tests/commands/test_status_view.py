@@ -83,6 +83,14 @@ def test_a_recording_shows_its_time_its_id_and_how_loud_it_is() -> None:
     assert "-23 dBFS, 峰值 peak -9" in (value(RECORDING, "sound") or "")
 
 
+def test_a_hazard_that_the_units_approval_covers_is_shown_and_is_no_trouble() -> None:
+    (row,) = [one for one in rows({**READY, "hazard": "set", "hazard_refuses": False}) if one.label.startswith("危险")]
+    assert "approved" in row.value
+    assert not row.trouble
+    (row,) = [one for one in rows({**READY, "hazard": "set", "hazard_refuses": True}) if one.label.startswith("危险")]
+    assert row.trouble
+
+
 @pytest.mark.parametrize("label", ["state", "left", "hazard", "clock", "position", "lost"])
 def test_whatever_needs_a_hand_is_marked_with_a_sign_and_not_by_colour_alone(label: str) -> None:
     assert [row.trouble for row in rows(WORST) if label in row.label] == [True]

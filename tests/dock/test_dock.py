@@ -14,8 +14,8 @@ from agent.dock.archive import DeviceArchive
 from agent.dock.broker import mosquitto_acl, mosquitto_config, nats_config
 from agent.dock.catalogue import Catalogue
 from agent.dock.console import bay_table, event_text
-from agent.dock.intake import Report
 from agent.dock.register import DeviceRegister
+from agent.dock.reports import Report
 from agent.dock.service import DockService
 from agent.dock.settings import DockSettings
 from agent.dock.status import Bay, DockStatus, StatusSocket, read_status

@@ -23,7 +23,8 @@ from agent.dock.archive import DeviceArchive
 from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.broker import find_mosquitto, find_nats, start_broker
 from agent.dock.console import event_text
-from agent.dock.intake import Cosigned, DockKeys, Intake, Publish, Report
+from agent.dock.intake import Intake
+from agent.dock.reports import Cosigned, DockKeys, Publish, Report
 from agent.dock.service import DockService
 from agent.dock.settings import DockSettings, OtherWitness
 from agent.dock.witness import Witness

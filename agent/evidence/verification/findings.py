@@ -87,6 +87,7 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "OBJECT_ALTERED": Meaning(4, _I, "R22", "对象内容与账本不符", "an object is not the one in the ledger"),
     "OBJECT_MISSING": Meaning(4, _C, "R22", "缺少对象", "an object is missing"),
     "RECORDING_REMOVED": Meaning(4, _C, "R22", "整段记录缺失", "a whole recording is missing"),
+    "DELETION_INVALID": Meaning(4, _C, "R22", "到期删除的记录无效", "a record of a deletion after retention does not verify"),
     "OBJECT_UNLISTED": Meaning(4, _I, "R12.4", "存在账本以外的文件", "a file that is not in the ledger"),
     "OBJECT_REPEATED": Meaning(4, _I, "R12.4", "同一对象登记了两次", "an object stands in the ledger twice"),
     "NOT_SEALED": Meaning(4, _S, None, "对象不是按规定接收人加密", "an object is not sealed for the recipients named"),

@@ -18,6 +18,7 @@ from agent.evidence.encoding import load_object
 from agent.evidence.entries import Entry, ObjectRef, Open, Photo, Restricted, Segment, TelemetryEntry, entry_objects
 from agent.evidence.folder import EvidenceFolder, object_files, object_name, open_object
 from agent.evidence.fragments import FragmentReader, check_segment
+from agent.evidence.retention import DELETIONS, read_deletions
 from agent.evidence.sealing import HEADER_LIMIT, stanza_types
 from agent.evidence.shapes import load_shape
 from agent.evidence.verification.case import Case, Conduct, Progress, at
@@ -48,6 +49,7 @@ class Objects:
 
     def end(self) -> None:
         """Looks at every file."""
+        self._read_deletions()
         self._find_missing()
         for checked in _in_order(self._case):
             self._report(checked)
@@ -65,6 +67,19 @@ class Objects:
         if not first and ref.form == "age":
             case.find("OBJECT_REPEATED", at(entry), ref.digest)
 
+    def _read_deletions(self) -> None:
+        """What a dock has signed to have deleted after retention; only an archive deletes."""
+        case = self._case
+        if case.kind != "archive":
+            return
+        path = case.folder.path / DELETIONS
+        try:
+            for record in read_deletions(path, case.question.trust, case.device):
+                for ref in record.objects:
+                    case.book.delete(ref.digest, record.recording)
+        except (FormatError, OSError) as error:
+            case.find("DELETION_INVALID", f"file {DELETIONS}", str(error))
+
     def _find_missing(self) -> None:
         case, book = self._case, self._case.book
         for named in book.objects():
@@ -72,6 +87,9 @@ class Objects:
                 continue
             if case.kind == "device" and book.is_released(named.ref.digest):
                 case.facts.objects_with_dock += 1
+                book.leave(named.ref)
+            elif book.is_deleted(named):
+                case.facts.objects_deleted += 1
                 book.leave(named.ref)
             else:
                 book.miss(named.ref)

@@ -125,6 +125,7 @@ def _facts(facts: DeviceFacts) -> Safe:
         "timestamps": _timestamps(facts),
         "checked": f"{number(facts.objects_checked)}，{bytes_text(facts.bytes_checked)}",
         "dock": number(facts.objects_with_dock),
+        "deleted": number(facts.objects_deleted) if facts.objects_deleted else None,
     }
     rows = [(both(*FACTS[key]), value) for key, value in values.items() if value is not None]
     return table((), rows, "pairs")

@@ -155,6 +155,7 @@ FACTS: Final[dict[str, Pair]] = {
     "timestamps": ("时间戳", "timestamps"),
     "checked": ("核对的文件", "objects checked"),
     "dock": ("凭收据已释放", "released against receipts"),
+    "deleted": ("到期已删除（采集站已签署）", "deleted after retention, signed by a dock"),
 }
 
 ABOUT: Final[dict[str, Pair]] = {

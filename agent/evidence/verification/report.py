@@ -123,6 +123,8 @@ class DeviceFacts:
     bytes_checked: int = 0
     objects_with_dock: int = 0
     """Released against receipts: not here, and rightly so."""
+    objects_deleted: int = 0
+    """Deleted from the archive after retention, as a dock has signed."""
     witnessed_entries: int = 0
     witnessed_at: int | None = None
     """POSIX seconds of the cosignature over them."""

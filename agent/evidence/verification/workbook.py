@@ -22,6 +22,7 @@ CREATE TABLE object (
   PRIMARY KEY (digest, form)) WITHOUT ROWID;
 CREATE INDEX by_seq ON object (seq);
 CREATE TABLE released (digest BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE deleted (digest BLOB PRIMARY KEY, recording TEXT) WITHOUT ROWID;
 CREATE TABLE receipt (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE witness (size INT, time_us INT);
 CREATE TABLE boot (seq INT PRIMARY KEY, utc_us INT, from_us INT, until_us INT, serial TEXT);
@@ -31,7 +32,9 @@ CREATE TABLE matter (name TEXT PRIMARY KEY, recording TEXT) WITHOUT ROWID;
 CREATE TABLE unlisted (name BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (officer TEXT, device TEXT, seq INT, from_us INT, until_us INT);
 """
-_TABLES: Final = ("object", "released", "receipt", "witness", "boot", "notice", "recording", "matter", "unlisted")
+_TABLES: Final = (
+    "object", "released", "deleted", "receipt", "witness", "boot", "notice", "recording", "matter", "unlisted",
+)  # fmt: skip
 _NEXT_OBJECTS: Final = (
     "SELECT digest, form, size, seq, recording, kind, recipients, entry FROM object"
     " WHERE missing = 0 AND seq > ? ORDER BY seq LIMIT 500"
@@ -175,6 +178,17 @@ class Workbook:
         """Whether this object is."""
         found = self._db.execute("SELECT 1 FROM released WHERE digest = ?", (bytes.fromhex(digest),))
         return found.fetchone() is not None
+
+    # -- retention ----------------------------------------------------------------------------------------------------
+
+    def delete(self, digest: str, recording: str) -> None:
+        """A dock has signed that this object of this recording was deleted after retention."""
+        self._db.execute("INSERT OR IGNORE INTO deleted VALUES (?, ?)", (bytes.fromhex(digest), recording))
+
+    def is_deleted(self, named: Named) -> bool:
+        """Whether this object is, as an object of that very recording."""
+        row = (bytes.fromhex(named.ref.digest), named.recording)
+        return self._db.execute("SELECT 1 FROM deleted WHERE digest = ? AND recording = ?", row).fetchone() is not None
 
     # -- witnesses and boots ------------------------------------------------------------------------------------------
 
