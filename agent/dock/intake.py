@@ -183,7 +183,8 @@ class Intake:
         if before is not None and (before.session, before.round) == (state.session, state.round):
             return []
         arrived = before is None or before.session != state.session
-        return ([Report("docked", self.device, "a session begins")] if arrived else []) + self._begin_round(state)
+        detail = f"a session begins; parts that came twice so far: {self.duplicate_parts}"
+        return ([Report("docked", self.device, detail)] if arrived else []) + self._begin_round(state)
 
     def _begin_round(self, state: DeviceState) -> list[Out]:
         size = self._flush()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -67,8 +67,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def make_agency(folder: Path) -> None:
-    """An agency with one dock and devices; er-lost is enrolled and then reported lost."""
+def make_agency(folder: Path, devices: Sequence[str] = DEVICES) -> None:
+    """An agency with one dock and devices; er-lost, if it is among them, is enrolled and then reported lost."""
     held = io.BytesIO()
     with wave.open(held, "wb") as sound:
         sound.setnchannels(1)
@@ -78,9 +78,10 @@ def make_agency(folder: Path) -> None:
     found(folder / "agency", Founding("sample", "样例单位", notice=held.getvalue()), by="tester")
     with Agency(folder / "agency", writable=True, by="tester") as agency:
         add_dock(agency, DockOrder(DOCK), folder / DOCK)
-        for device in DEVICES:
+        for device in devices:
             enrol_device(agency, DeviceOrder(device, f"SN-{device}", "section-1"), folder / device)
-        agency.end_device("er-lost", "lost")
+        if "er-lost" in devices:
+            agency.end_device("er-lost", "lost")
         refresh(agency, folder / DOCK)
 
 
