@@ -11,7 +11,7 @@ from agent.commands.judging import SIGNS, print_json
 from agent.config import DockConfig, RecorderConfig, load
 from agent.errors import UsageError, table
 from agent.evidence.shapes import dump_shape
-from agent.system import logs
+from agent.system import durable, logs
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -40,6 +40,20 @@ def dock_command(arguments: argparse.Namespace) -> int:
         print_json(dump_shape(status))
     else:
         Console().print(bay_table(status))
+    return 0
+
+
+def broker_command(arguments: argparse.Namespace) -> int:
+    """``recorder broker``: mosquitto's configuration for a dock."""
+    from agent.dock.broker import write_mosquitto
+
+    if not 1 <= arguments.port <= 65535:
+        raise UsageError(f"端口 {arguments.port} 无效； port {arguments.port} is none")
+    out, credentials = arguments.out.resolve(), arguments.credentials.resolve()
+    with durable.storage_errors(out, "making"):
+        out.mkdir(parents=True, exist_ok=True)
+    write_mosquitto(out, credentials, arguments.port, arguments.address, arguments.user)
+    print(f"已写出 written: {out / 'mosquitto.conf'}, {out / 'acl'}")
     return 0
 
 

@@ -200,7 +200,9 @@ class Intake:
         owed = islice(self._archive.receipts.owed.values(), _MAX_REPEATED)
         outs += [self._publish(Kind.RECEIPT, token) for token in owed]
         partial = [self._held(staging) for staging in self._archive.stagings.values() if staging.held]
-        return [*outs, self._have(partial), *self._credit_if_due(1)]
+        # What is held and on no receipt now are receipts, which are not receipted alone; they need not come again.
+        whole = [HeldObject(digest, "complete", wire.MAX_PART_BYTES) for digest in self._archive.holdings.unreceipted]
+        return [*outs, self._have(partial + whole), *self._credit_if_due(1)]
 
     # -- ledger -----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from agent.custody.wire import DockState, Kind, Topic
 from agent.dock.archive import DeviceArchive
 from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.assignments import Assignments
-from agent.dock.broker import start_broker
+from agent.dock.broker import OwnBroker
 from agent.dock.catalogue import Catalogue
 from agent.dock.console import EventPrinter, event_text
 from agent.dock.hazard import HazardFlags
@@ -51,6 +51,8 @@ class DockService:
     def __init__(self, settings: DockSettings, on_report: Callable[[Report], None] = lambda _report: None) -> None:
         """Reads keys, trust and register; takes the archive's lock. Raises TrustError, StorageError, ConfigError."""
         self._settings, self._on_report = settings, on_report
+        self.tend_broker: Callable[[bool], None] = lambda _register_changed: None
+        """Called twice a second by ``run``."""
         credentials = settings.credentials
         with durable.storage_errors(credentials, "reading the credentials in"):
             self._trust = TrustBundle.from_json((credentials / "trust.json").read_bytes())
@@ -293,8 +295,9 @@ class DockService:
                 self._publish_hazard()
             if (self._assignments.refresh() or changed) and self._link.connected:
                 self._publish_assignments()
-        except TrustError as error:
-            _log.error("register", error=str(error), code=error.code)
+            self.tend_broker(changed)
+        except (TrustError, BrokerError) as error:
+            _log.error("register or broker", error=str(error), code=error.code)
         bays = [self._bay(intake) for _, intake in sorted(self._intakes.items())]
         self._status = DockStatus(1, self._settings.id, self._link.connected, bays, list(self._messages))
 
@@ -345,7 +348,8 @@ def main(settings: DockSettings) -> int:
     signal.signal(signal.SIGINT, stop)
     with ExitStack() as stack:
         if settings.broker != "external":
-            broker = start_broker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
+            broker = OwnBroker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
             stack.callback(broker.stop)
+            service.tend_broker = broker.tend
         service.run()
     return 0

@@ -204,6 +204,19 @@ def test_a_dock_that_starts_anew_takes_up_its_staging(road: Road) -> None:
     check_everything(road.unit, road.settings)
 
 
+def test_receipts_that_the_dock_holds_do_not_come_again_with_every_connection(road: Road) -> None:
+    """A receipt, as an object, waits for the next receipt to be listed; until then the dock says that it has it."""
+    road.unit.record([1_000])
+    road.connect()
+    road.finish()
+    before = len([out for out in road.published if out.topic.kind is Kind.PART])
+    for _ in range(3):
+        road.connect()
+        road.drive()
+    assert len([out for out in road.published if out.topic.kind is Kind.PART]) == before
+    assert road.intake.duplicate_parts == 0
+
+
 def test_a_damaged_part_puts_the_object_into_quarantine_and_it_is_asked_for_again(road: Road) -> None:
     """The copy that does not verify is kept whole with its reason; the object itself arrives the second time."""
     (ref,) = road.unit.record([100_000])

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from custody_rig import DOCK, Station, free_port, wait_for
+from custody_rig import DOCK, Lane, Station, free_port, make_agency, wait_for
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.custody.link import RESERVED_SLOTS, Link, LinkDown, LinkSettings, LinkUp, Message, Will
+from agent.dock.broker import OwnBroker
 from agent.errors import BrokerError, ConfigError
+from provisioning.agency import Agency
+from provisioning.credentials import refresh
 
 
 class Peer:
@@ -127,6 +130,62 @@ def test_a_client_without_a_certificate_is_refused(station: Station, agency: Pat
     finally:
         client.loop_stop()
     assert ended and True not in codes
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_a_device_cannot_throw_another_out_by_calling_itself_so(
+    station: Station, agency: Path, peers: list[Peer]
+) -> None:
+    """The client id comes from the certificate: another's name in CONNECT ends nobody's session."""
+    first = up(peers, agency / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+    up(peers, agency / "er-2", "er-1", station.port, ["er/v1/er-2/down/#"])
+    dock = up(peers, agency / DOCK, DOCK, station.port, ["er/v1/+/up/#"])
+    first.link.publish("er/v1/er-1/up/ledger/7", b"still here")
+    wait_for(lambda: ("er/v1/er-1/up/ledger/7", b"still here") in dock.messages())
+    assert not any(isinstance(event, LinkDown) for event in first.events())
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_a_reload_keeps_a_revoked_device_out_and_only_a_restart_ends_its_session(
+    tmp_path: Path, peers: list[Peer], lane: Lane
+) -> None:
+    """SIGHUP has mosquitto read a new CRL for new connections alone; the dock's own broker therefore starts anew."""
+    make_agency(tmp_path)
+    station = Station(tmp_path, tmp_path, lane)
+    broker = OwnBroker(lane, tmp_path / "broker", tmp_path / DOCK, station.port)
+    try:
+        inside = up(peers, tmp_path / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+        good = up(peers, tmp_path / "er-2", "er-2", station.port, ["er/v1/er-2/down/#"])
+        with Agency(tmp_path / "agency", writable=True, by="tester") as agency:
+            agency.end_device("er-1", "lost")
+            refresh(agency, tmp_path / DOCK)
+        broker._broker.reload()
+        outside = Peer(tmp_path / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+        peers.append(outside)
+        wait_for(lambda: sum(isinstance(event, LinkDown) for event in outside.events()) >= 2)
+        assert not any(isinstance(event, LinkUp) for event in outside.events())
+        assert inside.link.connected
+        broker.tend(register_changed=True)
+        wait_for(lambda: sum(isinstance(event, LinkUp) for event in good.events()) == 2)
+        wait_for(lambda: sum(isinstance(event, LinkDown) for event in inside.events()) >= 2)
+        assert sum(isinstance(event, LinkUp) for event in inside.events()) == 1
+    finally:
+        broker.stop()
+
+
+def test_a_broker_of_the_docks_own_that_has_died_is_started_again(agency: Path, tmp_path: Path, lane: Lane) -> None:
+    """kill -9 of a broker that the dock runs for itself is mended by the dock."""
+    port = free_port()
+    broker = OwnBroker(lane, tmp_path / "broker", agency / DOCK, port)
+    try:
+        first = broker._broker.process
+        first.kill()
+        first.wait(5)
+        broker.tend(register_changed=False)
+        assert broker._broker.process.pid != first.pid
+        assert broker._broker.process.poll() is None
+    finally:
+        broker.stop()
 
 
 @pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
