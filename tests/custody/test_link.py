@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,6 +146,22 @@ def test_a_device_cannot_throw_another_out_by_calling_itself_so(
     assert not any(isinstance(event, LinkDown) for event in first.events())
 
 
+def is_refused(credentials: Path, port: int) -> bool:
+    """Whether a TLS connection with this certificate is thrown out before it has said anything."""
+    context = ssl.create_default_context(cafile=credentials / "ca.crt")
+    context.load_cert_chain(credentials / "tls.crt", credentials / "tls.key")
+    bare = socket.create_connection(("127.0.0.1", port), 5)
+    with context.wrap_socket(bare, server_hostname="localhost", do_handshake_on_connect=False) as wrapped:
+        try:
+            wrapped.do_handshake()
+            wrapped.settimeout(0.5)
+            return wrapped.recv(1) == b""
+        except TimeoutError:
+            return False
+        except (ssl.SSLError, ConnectionError):
+            return True
+
+
 @pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
 def test_a_reload_keeps_a_revoked_device_out_and_only_a_restart_ends_its_session(
     tmp_path: Path, peers: list[Peer], lane: Lane
@@ -160,6 +177,7 @@ def test_a_reload_keeps_a_revoked_device_out_and_only_a_restart_ends_its_session
             agency.end_device("er-1", "lost")
             refresh(agency, tmp_path / DOCK)
         broker._broker.reload()
+        wait_for(lambda: is_refused(tmp_path / "er-1", station.port))
         outside = Peer(tmp_path / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
         peers.append(outside)
         wait_for(lambda: sum(isinstance(event, LinkDown) for event in outside.events()) >= 2)
