@@ -91,7 +91,10 @@ class Sender:
         self.lost: list[str] = []
         """Objects found to be missing; the service reports and clears them."""
         self._device, self._folder, self._outbox = device, folder, outbox
-        self._part_bytes = part_bytes
+        self.part_bytes = part_bytes
+        """Of objects that are begun from now on."""
+        self.withholds_objects = False
+        """Set by the service: lines and checkpoints only."""
         self._next_line = 0
         self._charged = self._granted = 0
         self._transfer: Transfer | None = None
@@ -152,8 +155,9 @@ class Sender:
             self._learn(HeldObject(digest, "complete", wire.MAX_PART_BYTES))
 
     def credit(self, credit: Credit) -> None:
-        """Takes in more credit. Stale or shrinking credit is ignored."""
-        if self.phase != "down" and (credit.session, credit.round) == (self.session, self.round):
+        """Takes in more credit. Stale or shrinking credit is ignored, and that of a dock that we do not follow."""
+        ours = (self.dock, self.session, self.round)
+        if self.phase != "down" and (credit.dock, credit.session, credit.round) == ours:
             self._granted = max(self._granted, credit.granted)
             self.confirmed_lines = max(self.confirmed_lines, min(credit.next, self._outbox.lines))
 
@@ -212,6 +216,8 @@ class Sender:
         return Outgoing(topic, self._outbox.line(self._next_line))
 
     def _next_of_objects(self) -> Outgoing | None:
+        if self.withholds_objects:
+            return None
         while self._transfer is None:
             pending = self._next_pending()
             if pending is None:
@@ -239,7 +245,8 @@ class Sender:
 
     def _begin(self, ref: ObjectRef) -> None:
         held = self._held.get(ref.digest)
-        part_bytes = self._part_bytes if held is None else held.part_bytes
+        held = None if held is None or held.part_bytes > self.part_bytes else held  # those do not get through: anew
+        part_bytes = self.part_bytes if held is None else held.part_bytes
         try:
             file = self._folder.object_path(ref).open("rb")
         except FileNotFoundError:

@@ -75,8 +75,8 @@ class OwnBroker:
     def tend(self, register_changed: bool) -> None:
         """Starts it again if it has ended, or if the register or the CRL is a new one. Raises as ``__init__``.
 
-        A reload would not do: mosquitto lets a session go on whose certificate has since been revoked. A restart ends all
-        of them, loses nothing, and costs every device at most a part.
+        A reload would not do: mosquitto lets a session go on whose certificate has since been revoked. A restart ends
+        all of them, loses nothing, and costs every device at most a part.
         """
         if register_changed or self._broker.process.poll() is not None:
             self._broker.stop()
