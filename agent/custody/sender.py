@@ -198,7 +198,10 @@ class Sender:
         return self.phase == "asking" or self.confirmed_lines < self._next_line or self._unanswered()
 
     def _unanswered(self) -> bool:
-        return self._transfer is not None or any(map(self._outbox.awaits_receipt, self._done))
+        return self._transfer is not None or any(map(self._awaits_receipt, self._done))
+
+    def _awaits_receipt(self, digest: str) -> bool:
+        return self._outbox.awaits_receipt(digest, self.dock or "")
 
     @staticmethod
     def _cost(out: Outgoing) -> int:
@@ -228,7 +231,7 @@ class Sender:
 
     def _next_pending(self) -> Pending | None:
         if not self._queue:
-            self._queue.extend(self._outbox.pending(self._place[0], _AHEAD, self._place[1]))
+            self._queue.extend(self._outbox.pending(self._place[0], _AHEAD, self._place[1], self.dock or ""))
         while self._queue and self._queue[0].seq < self._next_line:
             pending = self._queue.popleft()
             self._place = (pending.seq, pending.ref.digest)
@@ -241,7 +244,7 @@ class Sender:
         if held is not None and held.state == "complete":
             self._done.add(digest)  # its receipt is still owed to us
             return False
-        return digest not in self.refused and self._outbox.state(digest) == "pending"
+        return digest not in self.refused and self._outbox.is_wanted(digest, self.dock or "")
 
     def _begin(self, ref: ObjectRef) -> None:
         held = self._held.get(ref.digest)
@@ -275,7 +278,7 @@ class Sender:
 
     def trim_done(self) -> None:
         """Forgets objects whose receipt has been entered."""
-        self._done = set(filter(self._outbox.awaits_receipt, self._done))
+        self._done = set(filter(self._awaits_receipt, self._done))
 
     def damaged(self) -> str | None:
         """The object under way could not be read: leaves it out for this round and returns its digest."""

@@ -70,8 +70,13 @@ class CustodyService:
         folder: EvidenceFolder,
         device: str,
         deliver: Callable[[CustodyEvent], None],
+        receipts_needed: Callable[[], int] = lambda: 1,
     ) -> None:
-        """Opens nothing but the TLS credentials (ConfigError). ``deliver`` runs in the custody thread: enqueue only."""
+        """Opens nothing but the TLS credentials (ConfigError). ``deliver`` runs in the custody thread: enqueue only.
+
+        ``receipts_needed``: of how many docks, by the policy in force; asked in that thread, over and over.
+        """
+        self._receipts_needed = receipts_needed
         self._settings, self._folder, self._device, self._deliver = settings, folder, device, deliver
         self._inbox: queue.Queue[Any] = queue.Queue(INBOX)
         will = Will(str(Topic(Kind.STATE, device)), _offline)
@@ -182,6 +187,8 @@ class _Worker:
         self._say_goodbye()
 
     def _turn(self) -> bool:
+        if self._outbox.require(max(1, self._service._receipts_needed())):
+            self._ask_again()
         self._outbox.follow()
         self._sender.withholds_objects = self._part_size.withheld(time.monotonic())
         busy = self._publish_burst()
@@ -266,7 +273,7 @@ class _Worker:
     def _have(self, have: Have) -> None:
         if self._sender.have(have):
             self._ask_again()
-        held = (have.objects, self._outbox.totals())
+        held = (have.objects, self._totals())
         if held != self._held:
             self._held = held
             self._part_size.gained()
@@ -325,9 +332,13 @@ class _Worker:
         self._publish(Topic(Kind.STATE, self._device), self._state_text, retain=True)
 
     def _state(self) -> DeviceState:
-        sender, (count, size) = self._sender, self._outbox.totals()
+        sender, (count, size) = self._sender, self._totals()
         window, announced = self._settings.window_bytes, self._service._announced
         return DeviceState(1, sender.session, sender.round, True, self._outbox.lines, count, size, window, announced)
+
+    def _totals(self) -> tuple[int, int]:
+        """What the dock that we follow has still to sign for."""
+        return self._outbox.totals(self._sender.dock or "")
 
     def _refresh_state(self) -> None:
         age = time.monotonic() - self._state_at
@@ -342,7 +353,7 @@ class _Worker:
         self._news_at = time.monotonic()
 
     def _check_stall(self) -> None:
-        gained = (self._outbox.totals(), self._sender.confirmed_lines, self._sender.dock)
+        gained = (self._totals(), self._sender.confirmed_lines, self._sender.dock)
         if gained != self._gained:
             # Only what brings us further resets the patience: a dock that answers for ever without gain is asked less.
             self._gained, self._stall_seconds = gained, self._settings.stall_seconds
@@ -371,7 +382,7 @@ class _Worker:
             self._deliver(LedgerRefused(self._sender.ledger_refused or 0))
 
     def _show_progress(self) -> None:
-        count, size = self._outbox.totals()
+        count, size = self._totals()
         lines = self._outbox.lines - self._sender.confirmed_lines
         sent, connected = self._sender.sent_part_bytes, self._link.connected
         withheld = self._sender.withholds_objects

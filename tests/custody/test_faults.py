@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from custody_rig import Station, Unit, archived, archived_lines, check_everything, wait_for
-from test_offload import all_released, pump
+from test_offload import all_released, pump, restart
 
 from agent.custody.events import LinkChanged, PartsShrunk
 from agent.custody.part_size import FAILURES, LEAST_PART_BYTES
@@ -128,10 +128,7 @@ def limit_packets(station: Station, most_bytes: int) -> None:
     write_mosquitto(folder, station.credentials, station.port, "127.0.0.1")
     path = folder / "mosquitto.conf"
     path.write_text(re.sub(r"max_packet_size \d+", f"max_packet_size {most_bytes}", path.read_text()))
-    with (folder / "mosquitto.log").open("ab") as log:
-        process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(path)], stdout=log, stderr=log)
-    assert station.broker is not None
-    station.broker = type(station.broker)("mosquitto", process, folder / "mosquitto.log")
+    station.broker = restart(station)
 
 
 @mosquitto_only
