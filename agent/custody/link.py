@@ -52,7 +52,7 @@ class LinkSettings:
     """Published and not yet acknowledged by the broker."""
     max_queued: int = 128
     """Handed to ``publish`` and not yet acknowledged; beyond it ``publish`` waits."""
-    max_queued_bytes: int = 2_097_152
+    max_queued_bytes: int = 4_194_304
     """The same in bytes (one message may always go): what a ledger line has to wait for on a slow link."""
     backoff_first_seconds: float = 0.5
     backoff_last_seconds: float = 30.0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from custody_rig import DOCK, Lane, Station, free_port, make_agency, wait_for
+from custody_rig import DOCK, Lane, Station, Unit, free_port, make_agency, wait_for
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -248,3 +248,19 @@ def test_missing_credentials_are_a_configuration_error(tmp_path: Path) -> None:
     """Said at once, not in a background thread."""
     with pytest.raises(ConfigError):
         Peer(tmp_path, "er-1", 1, [])
+
+
+def test_no_door_of_custody_waits_however_full_everything_is(agency: Path, tmp_path: Path) -> None:
+    """Back-pressure ends at custody's own thread: what the recorder calls returns, with a full inbox and no thread."""
+    unit = Unit(agency / "er-1", tmp_path / "evidence")
+    service = unit.service(free_port())
+    while not service._inbox.full():
+        service._inbox.put_nowait(object())
+    for _ in range(100):
+        service._woken.clear()
+        service.notify()
+        service.released(["ab" * 32])
+        service.announce({"state": "recording"})
+    assert service.status()["connected"] is False
+    unit.record([1_000])
+    service.stop()
