@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from agent.custody.link import RESERVED_SLOTS, Link, LinkDown, LinkSettings, LinkUp, Message, Will
 from agent.dock.broker import OwnBroker
 from agent.errors import BrokerError, ConfigError
+from benchmarks.link_proxy import LinkProxy, Plan
 from provisioning.agency import Agency
 from provisioning.credentials import refresh
 
@@ -248,6 +249,22 @@ def test_missing_credentials_are_a_configuration_error(tmp_path: Path) -> None:
     """Said at once, not in a background thread."""
     with pytest.raises(ConfigError):
         Peer(tmp_path, "er-1", 1, [])
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_no_more_than_the_limit_is_ever_published_ahead_of_the_broker(
+    station: Station, agency: Path, peers: list[Peer]
+) -> None:
+    """On a link that carries nothing any more, publishing stops at so many bytes, and says so, instead of queueing."""
+    with LinkProxy(station.port, lambda _number: Plan(cut_up_after=20_000, cut="silence")) as proxy:
+        device = up(peers, agency / "er-1", "er-1", proxy.port, ["er/v1/er-1/down/#"])
+        with pytest.raises(BrokerError, match="acknowledges nothing"):
+            for number in range(100):
+                device.link.publish(f"er/v1/er-1/up/ledger/{number}", bytes(500_000), timeout_seconds=0.3)
+        assert device.link._connection is not None
+        assert device.link._connection.waiting_bytes == 4_000_000
+        assert device.link.mute_seconds > 0
+        device.link.stop()
 
 
 def test_no_door_of_custody_waits_however_full_everything_is(agency: Path, tmp_path: Path) -> None:
