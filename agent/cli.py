@@ -61,6 +61,16 @@ def _add_daemons(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "\n例 example:  recorder dock --config dock.toml          recorder dock --config dock.toml status",
     )  # fmt: skip
     add_dock_arguments(dock, _EXITS)
+    broker = _add(
+        commands, "broker", "写出采集站的 mosquitto 配置。", "Writes mosquitto.conf and acl for a docking station.",
+        "\n依据 provision dock add 写出的目录；吊销列表更新后须重启 mosquitto。 From the folder that provision dock add wrote. After a new CRL, restart mosquitto."
+        "\n例 example:  recorder broker --credentials /etc/enforcement-recorder/dock --out /etc/enforcement-recorder/mosquitto",
+    )  # fmt: skip
+    broker.add_argument("--credentials", type=Path, required=True, metavar="DIR", help="采集站目录 the dock's folder")
+    broker.add_argument("--out", type=Path, required=True, metavar="DIR", help="写到这里 written into this folder")
+    broker.add_argument("--port", type=int, default=8883, metavar="N", help="(default: %(default)d)")
+    broker.add_argument("--address", metavar="IP", help="只在此地址监听 listen on this address only")
+    broker.add_argument("--user", default="mosquitto", metavar="NAME", help="运行用户 runs as (default: %(default)s)")
     doctor = _add(
         commands, "doctor", "自检：配置、证书、部件、存储。", "Checks configuration, credentials, parts and storage; says what to do.",
         "\n不会录制，也不写账本。 Records nothing and writes nothing.",

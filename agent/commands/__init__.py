@@ -16,6 +16,7 @@ Command = Callable[[argparse.Namespace], int]
 _PLACES: Final = {
     "run": "running.run_command",
     "dock": "docking.dock_command",
+    "broker": "running.broker_command",
     "witness": "witnessing.witness_command",
     "doctor": "running.doctor_command",
     "verify": "judging.verify_command",

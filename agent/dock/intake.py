@@ -146,7 +146,8 @@ class Intake:
         if before is not None and (before.session, before.round) == (state.session, state.round):
             return []
         arrived = before is None or before.session != state.session
-        return ([Report("docked", self.device, "a session begins")] if arrived else []) + self._begin_round(state)
+        detail = f"a session begins; parts that came twice so far: {self.duplicate_parts}"
+        return ([Report("docked", self.device, detail)] if arrived else []) + self._begin_round(state)
 
     def _begin_round(self, state: DeviceState) -> list[Out]:
         outs: list[Out] = self._finish_closed(0)
@@ -162,7 +163,9 @@ class Intake:
         owed = islice(self._archive.receipts.owed.values(), _MAX_REPEATED)
         outs += [self._publish(Kind.RECEIPT, token) for token in owed]
         partial = [self._held(staging) for staging in self._archive.stagings.values() if staging.held]
-        return [*outs, self._have(partial), *self._credit_if_due(1)]
+        # What is held and on no receipt now are receipts, which are not receipted alone; they need not come again.
+        whole = [HeldObject(digest, "complete", wire.MAX_PART_BYTES) for digest in self._archive.holdings.unreceipted]
+        return [*outs, self._have(partial + whole), *self._credit_if_due(1)]
 
     # -- ledger -----------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from agent.custody.wire import DockState, Kind, Topic
 from agent.dock.archive import DeviceArchive
 from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.assignments import Assignments
-from agent.dock.broker import start_broker
+from agent.dock.broker import OwnBroker
 from agent.dock.catalogue import Catalogue, Recording
 from agent.dock.console import DockConsole, event_text, summary
 from agent.dock.copier import Copied, Copiers, CopyNews, CopyTrouble
@@ -72,6 +72,8 @@ class DockService:
     ) -> None:
         """Reads keys, trust and register; takes the archive's lock. Raises TrustError, StorageError, ConfigError."""
         self._settings, self._on_report, self._on_status = settings, on_report, on_status
+        self.tend_broker: Callable[[bool], None] = lambda _register_changed: None
+        """Called twice a second by ``run``."""
         credentials = settings.credentials
         with durable.storage_errors(credentials, "reading the credentials in"):
             self._trust = TrustBundle.from_json((credentials / "trust.json").read_bytes())
@@ -348,8 +350,9 @@ class DockService:
                 self._publish_hazard()
             if (self._assignments.refresh() or changed) and self._link.connected:
                 self._publish_assignments()
-        except TrustError as error:
-            _log.error("register", error=str(error), code=error.code)
+            self.tend_broker(changed)
+        except (TrustError, BrokerError) as error:
+            _log.error("register or broker", error=str(error), code=error.code)
         for intake in self._intakes.values():
             # Again and again, so that nothing that a copy's thread could forget is waited for without end.
             self._copiers.want(intake.device, islice(intake.archive.holdings.uncopied.values(), _OFFERED))
@@ -412,8 +415,9 @@ def main(settings: DockSettings) -> int:
     signal.signal(signal.SIGINT, stop)
     with ExitStack() as stack:
         if settings.broker != "external":
-            broker = start_broker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
+            broker = OwnBroker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
             stack.callback(broker.stop)
+            service.tend_broker = broker.tend
         stack.enter_context(console)
         service.run()
     return 0
