@@ -62,6 +62,16 @@ def _add_daemons(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     add_dock_arguments(dock, _EXITS)
     _add_intake(commands)
+    broker = _add(
+        commands, "broker", "写出采集站的 mosquitto 配置。", "Writes mosquitto.conf and acl for a docking station.",
+        "\n依据 provision dock add 写出的目录；吊销列表更新后须重启 mosquitto。 From the folder that provision dock add wrote. After a new CRL, restart mosquitto."
+        "\n例 example:  recorder broker --credentials /etc/enforcement-recorder/dock --out /etc/enforcement-recorder/mosquitto",
+    )  # fmt: skip
+    broker.add_argument("--credentials", type=Path, required=True, metavar="DIR", help="采集站目录 the dock's folder")
+    broker.add_argument("--out", type=Path, required=True, metavar="DIR", help="写到这里 written into this folder")
+    broker.add_argument("--port", type=int, default=8883, metavar="N", help="(default: %(default)d)")
+    broker.add_argument("--address", metavar="IP", help="只在此地址监听 listen on this address only")
+    broker.add_argument("--user", default="mosquitto", metavar="NAME", help="运行用户 runs as (default: %(default)s)")
     doctor = _add(
         commands, "doctor", "自检：配置、证书、部件、存储。", "Checks configuration, credentials, parts and storage; says what to do.",
         "\n不会录制，也不写账本。 Records nothing and writes nothing.",
@@ -168,6 +178,12 @@ def _add_evidence(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         default=[],
         metavar="FILE",
         help="另存的见证检查点，可多次 a signed note that somebody else has kept; may be repeated",
+    )
+    verify.add_argument(
+        "--tsa-roots",
+        type=Path,
+        metavar="PEM",
+        help="时间戳机构的根证书；给出才核对时间戳 roots of timestamp authorities; without them timestamps are not judged",
     )
     verify.add_argument(
         "--jobs", type=int, default=0, metavar="N", help="同时读取的对象数 objects read at once; default: cores"

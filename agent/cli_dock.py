@@ -11,6 +11,7 @@ _TEXTS = {
     "quarantine": "隔离区：未通过验证的数据，全部保留。 What did not verify; all of it is kept.",
     "copies": "第二副本：查看，或准备一块磁盘。 The further copies: shows them, or prepares a disk.",
     "rebuild": "由档案重建目录与查找树；先停采集站。 Makes catalogue and tree anew; stop the dock first.",
+    "timestamp": "向时间戳机构申请时间戳。 Asks for a timestamp over what was witnessed, now.",
     "retention": "保存期限：默认只列出，不删除。 What is due for deletion; a dry run unless --apply is given.",
 }
 

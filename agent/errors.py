@@ -107,6 +107,13 @@ class NotExtractableError(FormatError):
     advice = "请核对编号；未经见证的，请先入站。 Check the number; if it is not witnessed, dock the device first."
 
 
+class TimestampError(FormatError):
+    """A timestamp does not verify, or its authority gave none."""
+
+    code = "ER-2010"
+    advice = "请核对时间戳机构的网址与根证书。 Check the timestamp authority's address and its root certificates."
+
+
 class TrustError(RecorderError):
     """A trust bundle, certificate, profile or policy is missing, malformed or not from the agency."""
 

@@ -37,5 +37,7 @@ def run_unit(config: RecorderConfig) -> None:
 
     if config.custody and config.custody.enabled:
         folder = EvidenceFolder(config.recorder.evidence)
-        recorder.custody = CustodyService(config.custody, folder, recorder.device, deliver)
+        recorder.custody = CustodyService(
+            config.custody, folder, recorder.device, deliver, lambda: recorder.receipts_needed
+        )
     recorder.run()

@@ -10,11 +10,15 @@ from typing import Final
 from benchmarks import (
     capture,
     cluster,
+    fairness,
     kills,
     latency,
+    line_latency,
+    link_cuts,
     long_ledger,
     many_files,
     memory,
+    offload,
     overhead,
     sealing_cost,
     segment_cuts,
@@ -34,14 +38,19 @@ ALL: Final[dict[str, Callable[..., Table]]] = {
     "many_files": many_files.run,
     "segment_cuts": segment_cuts.run,
     "cluster": cluster.run,
+    "offload": offload.run,
+    "fairness": fairness.run,
+    "line_latency": line_latency.run,
     "soak": soak.run,
     "kills": kills.run,
+    "link_cuts": link_cuts.run,
 }
-LONG: Final = ("soak", "kills")
+LONG: Final = ("soak", "kills", "link_cuts")
 """Runs only when named."""
 MORE: Final[dict[str, Callable[[argparse.Namespace], dict[str, int | float]]]] = {
     "soak": lambda arguments: {"minutes": arguments.minutes},
     "kills": lambda arguments: {"count": arguments.kills, "seed": arguments.seed},
+    "link_cuts": lambda arguments: {"cuts": arguments.cuts, "seed": arguments.seed},
 }
 
 
@@ -53,7 +62,8 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=30.0, help="how long to soak (%(default)g)")
     parser.add_argument("--kills", type=int, default=100, help="how often to kill (%(default)d)")
-    parser.add_argument("--seed", type=int, default=1, help="of the instants to kill at (%(default)d)")
+    parser.add_argument("--cuts", type=int, default=10_000, help="how often to cut the link (%(default)d)")
+    parser.add_argument("--seed", type=int, default=1, help="of the instants to kill or cut at (%(default)d)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, its numbers mean nothing")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of the results (%(default)s)")
     arguments = parser.parse_args()

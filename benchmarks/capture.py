@@ -31,9 +31,9 @@ from agent.hardware.settings import VideoSettings
 from agent.hardware.simulated.microphone import SimulatedMicrophone
 from agent.hardware.simulated.stage import Stage, packaged_footage, read_clip
 from agent.recorder.capture import Capture, Report
-from agent.recorder.encoder import EncoderSettings
 from agent.recorder.machine import CaptureEnded
 from agent.recorder.segments import SegmentSink
+from agent.recorder.settings import EncoderSettings
 from agent.system.durable import make_private_folder
 from benchmarks.report import Row, Table
 from benchmarks.rig import FRAMES_PER_SECOND, sample_pictures

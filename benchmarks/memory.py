@@ -14,7 +14,8 @@ from typing import Final
 from agent.evidence.entries import Close
 from agent.hardware.parts import AudioFormat, CameraFormat, VideoFrame
 from agent.recorder.control import ask
-from agent.recorder.encoder import Encoder, EncoderSettings
+from agent.recorder.encoder import Encoder
+from agent.recorder.settings import EncoderSettings
 from benchmarks.report import Row, Table
 from benchmarks.rig import (
     FRAMES_PER_SECOND,

@@ -20,10 +20,14 @@ class Row:
     unit: str
     goal: float | None = None
     """At most this much, where there is a goal."""
+    least: float | None = None
+    """At least this much, where the goal is such a one."""
 
     @property
     def verdict(self) -> str:
         """Whether the goal is met; empty without one."""
+        if self.least is not None:
+            return f"goal at least {self.least:g}: {'met' if self.value >= self.least else 'MISSED'}"
         if self.goal is None:
             return ""
         return f"goal at most {self.goal:g}: {'met' if self.value <= self.goal else 'MISSED'}"

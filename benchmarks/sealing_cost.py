@@ -29,10 +29,11 @@ from agent.evidence.sealing import SealedWriter
 from agent.hardware.linux.clock import LinuxClock
 from agent.hardware.parts import AudioBlock, AudioFormat, CameraFormat, VideoFrame
 from agent.recorder.credentials import Credentials, load_credentials, load_identity_key
-from agent.recorder.encoder import Encoder, EncoderSettings
+from agent.recorder.encoder import Encoder
 from agent.recorder.journal import Journal, Past
 from agent.recorder.pieces import place_segment
 from agent.recorder.segments import SegmentSink
+from agent.recorder.settings import EncoderSettings
 from agent.recorder.start import entry_time
 from agent.system.durable import make_private_folder
 from benchmarks.report import Row, Table

@@ -23,9 +23,10 @@ from agent.evidence.entries import Segment
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.sealing import recipient_key
 from agent.hardware.parts import AudioBlock, AudioFormat, CameraFormat, VideoFrame
-from agent.recorder.encoder import Encoder, EncoderSettings
+from agent.recorder.encoder import Encoder
 from agent.recorder.pieces import place_segment
 from agent.recorder.segments import SegmentSink
+from agent.recorder.settings import EncoderSettings
 from agent.system.durable import make_private_folder
 from benchmarks.report import Row, Table
 

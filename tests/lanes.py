@@ -52,6 +52,8 @@ def lanes() -> dict[str, str | None]:
         "age": _tools("age", "age-keygen"),
         "ffmpeg": _tools("ffmpeg", "ffprobe"),
         "openssl": _tools("openssl"),
+        "rsync": _tools("rsync"),
+        "ssh": _tools("ssh", "ssh-keygen", "sshd"),
         "sounds": _tools("espeak-ng", "sox"),
         "sound-room": _tools("pulseaudio", "pactl"),
         "systemd": _tools("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),

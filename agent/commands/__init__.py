@@ -18,6 +18,7 @@ _PLACES: Final = {
     "dock": "docking.dock_command",
     "intake": "intake.intake_command",
     "archive": "intake.archive_command",
+    "broker": "running.broker_command",
     "witness": "witnessing.witness_command",
     "doctor": "running.doctor_command",
     "verify": "judging.verify_command",

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from agent.commands.judging import print_json
+from agent.commands.printing import print_json
 from agent.commands.status_view import panel
 from agent.config import RecorderConfig, load
 from agent.errors import FormatError, StorageError, UsageError

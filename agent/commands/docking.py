@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from agent.commands.judging import print_json
+from agent.commands.printing import print_json
 from agent.config import DockConfig, load
 from agent.dock.settings import DockSettings
 from agent.errors import UsageError
@@ -167,10 +167,24 @@ def _moment(utc_us: int) -> str:
         return "—"
 
 
+def _timestamp(arguments: argparse.Namespace, settings: DockSettings) -> int:
+    from agent.dock.timestamps import read_agency, stamp_archive
+
+    done = stamp_archive(settings, read_agency(settings), lambda _folder: True)
+    if arguments.json:
+        print_json(None if done is None else {**asdict(done), "at": done.at.isoformat()})
+    elif done is None:
+        print("没有新的已见证检查点； nothing new has been witnessed")
+    else:
+        print(f"已加盖时间戳 timestamped: {done.name}，{done.devices} 台设备 devices，{done.at.isoformat()}")
+    return 0
+
+
 _WORDS: Final[dict[str, Callable[[argparse.Namespace, DockSettings], int]]] = {
     "status": _status,
     "quarantine": _quarantine,
     "copies": _copies,
     "rebuild": _rebuild,
     "retention": _retention,
+    "timestamp": _timestamp,
 }

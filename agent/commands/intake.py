@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from agent.commands.judging import print_json
+from agent.commands.printing import print_json
 from agent.config import IntakeConfig, load
 from agent.errors import FormatError, TrustError, UsageError
 from agent.evidence.shapes import dump_shape

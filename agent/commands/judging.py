@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyrage
+from cryptography import x509
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
 from agent import __version__
+from agent.commands.printing import SIGNS, print_json
 from agent.errors import FormatError, TrustError, UsageError
 from agent.evidence.checkpoint import MAX_NOTE_BYTES
 from agent.evidence.documents import TrustBundle
@@ -31,18 +33,14 @@ from agent.evidence.index import INDEX, LedgerIndex, build_index
 from agent.evidence.keys import read_crl
 from agent.evidence.ledger import unverified_entries
 from agent.evidence.shapes import dump_shape
+from agent.evidence.timestamps import read_roots
 from agent.evidence.verification.findings import AXIS_TEXT, RULES, Axis
 from agent.evidence.verification.page import render
-from agent.evidence.verification.report import MAX_PLACES, Report
+from agent.evidence.verification.report import MAX_PLACES, DeviceFacts, Report
 from agent.evidence.verification.verifier import Question, total_bytes, verify
 from agent.rules.conduct import ConductJudge
 
 _RECORDING: Final = re.compile(r"[0-9a-f]{16}")
-SIGNS: Final = {
-    "ok": "[green]✓ 通过 ok[/]",
-    "finding": "[bold red]✗ 发现 finding[/]",
-    "unknown": "[yellow]? 未知 unknown[/]",
-}
 
 
 def _read_trust(path: Path) -> bytes:
@@ -74,6 +72,7 @@ def _about(arguments: argparse.Namespace, data: bytes, trust: TrustBundle) -> di
         "with_identity": arguments.identity is not None,
         "accept_simulated": arguments.accept_simulated,
         "notes": len(arguments.note),
+        "tsa_roots_sha256": None if arguments.tsa_roots is None else sha256_hex(_read_trust(arguments.tsa_roots)),
     }
 
 
@@ -89,6 +88,10 @@ def _note(path: Path) -> bytes:
     if data is None:
         raise UsageError(f"{path} is not a signed note that can be read")
     return data
+
+
+def _timestamp_roots(path: Path | None) -> tuple[x509.Certificate, ...]:
+    return () if path is None else tuple(read_roots(_read_trust(path)))
 
 
 def _extract_from_kept(folder: EvidenceFolder, arguments: argparse.Namespace) -> Extracted | None:
@@ -139,6 +142,7 @@ def verify_command(arguments: argparse.Namespace) -> int:
         conduct=ConductJudge,
         identity=read_identity_file(arguments.identity) if arguments.identity else None,
         notes=tuple(_note(path) for path in arguments.note),
+        timestamp_roots=_timestamp_roots(arguments.tsa_roots),
         accept_simulated=arguments.accept_simulated,
         jobs=arguments.jobs or os.cpu_count() or 1,
     )
@@ -203,10 +207,21 @@ def print_report(report: Report, console: Console) -> None:
             f"{one.objects_with_dock} 个已交采集站 with the dock; "
             + (f"{one.objects_deleted} 个到期已删除 deleted after retention; " if one.objects_deleted else "")
             + f"未见证 unwitnessed: {one.unwitnessed_entries} 条 entries, {one.unwitnessed_seconds} s"
+            + _timestamps_text(one)
             + ("; [yellow]模拟硬件 simulated hardware[/]" if one.simulated else ""),
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _timestamps_text(facts: DeviceFacts) -> str:
+    if not facts.timestamps:
+        return ""
+    if facts.timestamped_at is None:
+        return f"; 时间戳 timestamps: {facts.timestamps}，未采信 none relied on (--tsa-roots)"
+    at = datetime.fromtimestamp(facts.timestamped_at, UTC).isoformat()
+    valid = f"{facts.timestamps_valid}/{facts.timestamps}"
+    return f"; 时间戳 timestamps: {valid}，前 {facts.timestamped_entries} 条不晚于 entries no later than {at}"
 
 
 def _entries(path: Path) -> list[Entry]:
@@ -264,8 +279,3 @@ def _short(entry: Entry, body: dict[str, Any]) -> str:
     if isinstance(entry.body, Close):
         return f"{entry.body.recording} {entry.body.reason}, {entry.body.duration_us / 1e6:.1f} s, {entry.body.frames} frames"
     return ", ".join(f"{key}={str(value)[:40]}" for key, value in body.items())[:150]
-
-
-def print_json(value: Any) -> None:
-    """Prints a value as JSON for machines."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))

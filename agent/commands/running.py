@@ -7,10 +7,10 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from agent.commands.judging import SIGNS
+from agent.commands.printing import SIGNS
 from agent.config import RecorderConfig, load
 from agent.errors import UsageError, table
-from agent.system import logs
+from agent.system import durable, logs
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -20,6 +20,20 @@ def run_command(arguments: argparse.Namespace) -> int:
     config = load(arguments.config, RecorderConfig)
     logs.configure(config.log.level)
     run_unit(config)
+    return 0
+
+
+def broker_command(arguments: argparse.Namespace) -> int:
+    """``recorder broker``: mosquitto's configuration for a dock."""
+    from agent.dock.broker import write_mosquitto
+
+    if not 1 <= arguments.port <= 65535:
+        raise UsageError(f"端口 {arguments.port} 无效； port {arguments.port} is none")
+    out, credentials = arguments.out.resolve(), arguments.credentials.resolve()
+    with durable.storage_errors(out, "making"):
+        out.mkdir(parents=True, exist_ok=True)
+    write_mosquitto(out, credentials, arguments.port, arguments.address, arguments.user)
+    print(f"已写出 written: {out / 'mosquitto.conf'}, {out / 'acl'}")
     return 0
 
 

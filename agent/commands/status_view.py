@@ -153,7 +153,8 @@ def _pending(status: Status) -> Row | None:
         return None
     link = "已联机 online" if custody["connected"] else "未联机 offline"
     held = f"{custody['pending_objects']} 个 objects, {decimal(custody['pending_bytes'])}"
-    return Row("待交接 pending", f"{held}  {link}")
+    stuck = "  数据块无法送达，稍后重试 parts do not get through, tried again" if custody.get("parts_withheld") else ""
+    return Row("待交接 pending", f"{held}  {link}{stuck}")
 
 
 def clock_face(seconds: float) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agent.commands.judging import print_json
+from agent.commands.printing import print_json
 from agent.config import WitnessConfig, load
 from agent.errors import FormatError, RecorderError, TrustError, UsageError, WitnessError
 from agent.evidence.checkpoint import MAX_NOTE_BYTES, cosigned_at, newest_note, open_note, verifier_key

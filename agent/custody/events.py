@@ -76,6 +76,14 @@ class LedgerRefused:
     at_line: int
 
 
+@dataclass(frozen=True, slots=True)
+class PartsShrunk:
+    """Parts do not get through: they are smaller from now on, or (``withheld``) not sent for a while."""
+
+    part_bytes: int
+    withheld: bool
+
+
 CustodyEvent = (
     LinkChanged
     | DockSeen
@@ -87,6 +95,7 @@ CustodyEvent = (
     | ObjectRefused
     | ObjectMissing
     | LedgerRefused
+    | PartsShrunk
 )
 
 
@@ -102,3 +111,7 @@ class OffloadProgress:
     connected: bool
     ledger_lines_pending: int
     """Lines that no dock has yet said it holds durably."""
+    part_bytes: int = 0
+    """Size of the parts of objects that are begun now."""
+    parts_withheld: bool = False
+    """No part gets through, however small: the broker refuses them, or the link is too bad. Tried again by itself."""

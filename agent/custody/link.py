@@ -16,12 +16,13 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -53,6 +54,8 @@ class LinkSettings:
     """Handed to ``publish`` and not yet acknowledged; beyond it ``publish`` waits."""
     subscribe_qos: int = 1
     """0: a cluster's nodes then pass messages on as they come, without a replicated queue for every filter."""
+    max_queued_bytes: int = 4_194_304
+    """The same in bytes (one message may always go): what a ledger line has to wait for on a slow link."""
     backoff_first_seconds: float = 0.5
     backoff_last_seconds: float = 30.0
 
@@ -78,6 +81,10 @@ class LinkDown:
     """Not connected any more, or an attempt to connect failed; the link tries again by itself."""
 
     reason: str
+    unacknowledged_bytes: int = 0
+    """The largest payload that the broker has not acknowledged in this connection."""
+    acknowledged_bytes: int = 0
+    """The largest that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +99,22 @@ class Message:
 LinkEvent = LinkUp | LinkDown | Message
 
 
+class _ClosingSocket(ssl.SSLSocket):
+    """paho leaves a socket to the garbage collector when the handshake fails."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def tls_context(settings: LinkSettings) -> ssl.SSLContext:
     """TLS 1.3, our certificate, the agency's root, and the server's name checked. Raises ConfigError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.sslsocket_class = _ClosingSocket
     try:
         context.load_verify_locations(settings.ca)
         context.load_cert_chain(settings.certificate, settings.key)
@@ -103,6 +122,16 @@ def tls_context(settings: LinkSettings) -> ssl.SSLContext:
         folder = settings.certificate.parent
         raise ConfigError(f"TLS credentials in {folder} cannot be used: {error}") from error
     return context
+
+
+class _Client(Client):
+    """TLS takes a packet 16 KiB at a time, and paho copies the whole rest each time; of a view nothing is copied."""
+
+    def _packet_queue(
+        self, command: int, packet: bytes | bytearray, mid: int, qos: int, info: MQTTMessageInfo | None = None
+    ) -> MQTTErrorCode:
+        view: Any = memoryview(packet)
+        return super()._packet_queue(command, view, mid, qos, info)
 
 
 @dataclass(slots=True)
@@ -114,8 +143,32 @@ class _Connection:
     up: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     reason: str = ""
-    waiting: int = 0
-    """Messages published and not yet acknowledged."""
+    waiting: deque[int] = field(default_factory=deque)
+    """Bytes of each message published and not yet acknowledged; a broker acknowledges in this order."""
+    waiting_bytes: int = 0
+    moved_at: float = 0.0
+    """Monotonic seconds: the last acknowledgement, or the first message that waits for one."""
+    acknowledged_bytes: int = 0
+    """The largest payload acknowledged."""
+
+    def published(self, size: int) -> None:
+        """One more waits."""
+        if not self.waiting:
+            self.moved_at = time.monotonic()
+        self.waiting.append(size)
+        self.waiting_bytes += size
+
+    def acknowledged(self) -> None:
+        """The oldest has been."""
+        if self.waiting:
+            size = self.waiting.popleft()
+            self.waiting_bytes -= size
+            self.acknowledged_bytes = max(self.acknowledged_bytes, size)
+            self.moved_at = time.monotonic()
+
+    def down(self) -> LinkDown:
+        """How it ended."""
+        return LinkDown(self.reason or "ended", max(self.waiting, default=0), self.acknowledged_bytes)
 
 
 class Link:
@@ -142,6 +195,14 @@ class Link:
         """Whether ``publish`` can be expected to work."""
         connection = self._connection
         return connection is not None and connection.up.is_set() and not connection.ended.is_set()
+
+    @property
+    def mute_seconds(self) -> float:
+        """For how long the broker has acknowledged nothing of what waits; 0 when nothing waits."""
+        connection = self._connection
+        with self._room:
+            waits = connection is not None and bool(connection.waiting)
+            return time.monotonic() - connection.moved_at if connection is not None and waits else 0.0
 
     def start(self) -> None:
         """Starts connecting in the background."""
@@ -186,23 +247,29 @@ class Link:
 
         Returning says nothing about delivery. Raises BrokerError when the link is down or no room came in time.
         """
-        connection = self._await_room(time.monotonic() + timeout_seconds)
+        connection = self._await_room(len(payload), time.monotonic() + timeout_seconds)
         info = connection.client.publish(topic, payload, qos, retain)
         if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
             raise BrokerError(f"a message on {topic} could not be queued: {info.rc.name}")
 
-    def _await_room(self, deadline: float) -> _Connection:
+    def _await_room(self, size: int, deadline: float) -> _Connection:
         with self._room:
             while True:
                 connection = self._connection
                 if connection is None or not self.connected:
                     raise BrokerError("the link to the broker is down")
-                if connection.waiting < self._settings.max_queued:
-                    connection.waiting += 1
+                if self._has_room(connection, size):
+                    connection.published(size)
                     return connection
                 if time.monotonic() >= deadline:
                     raise BrokerError("the broker acknowledges nothing; no room to publish")
                 self._room.wait(_SLICE_SECONDS)
+
+    def _has_room(self, connection: _Connection, size: int) -> bool:
+        if not connection.waiting:
+            return True
+        fits = connection.waiting_bytes + size <= self._settings.max_queued_bytes
+        return fits and len(connection.waiting) < self._settings.max_queued
 
     # The link's own thread.
 
@@ -210,21 +277,21 @@ class Link:
         backoff = self._settings.backoff_first_seconds
         while not self._stop.is_set():
             self._kick.clear()
-            was_up, reason = self._one_connection()
-            self._put_waiting(LinkDown(reason))
+            was_up, down = self._one_connection()
+            self._put_waiting(down)
             first = self._settings.backoff_first_seconds
             backoff = first if was_up else min(backoff * 2, self._settings.backoff_last_seconds)
             # Many recorders lose the same dock at the same moment; they should not all come back at one.
             self._stop.wait(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
-    def _one_connection(self) -> tuple[bool, str]:
-        """Connects, stays until the end; returns whether it came up, and why it ended."""
+    def _one_connection(self) -> tuple[bool, LinkDown]:
+        """Connects, stays until the end; returns whether it came up, and how it ended."""
         connection = self._fresh()
         client = connection.client
         try:
             client.connect(self._settings.host, self._settings.port, self._settings.keepalive_seconds)
         except (OSError, ValueError) as error:  # ValueError: paho's name for an unusable host or port
-            return False, f"{self._settings.host}:{self._settings.port}: {error}"
+            return False, LinkDown(f"{self._settings.host}:{self._settings.port}: {error}")
         self._connection = connection
         client.loop_start()
         try:
@@ -234,7 +301,7 @@ class Link:
             self._end(connection)
             with self._room:
                 self._room.notify_all()
-        return connection.up.is_set(), connection.reason or "ended"
+        return connection.up.is_set(), connection.down()
 
     def _stay(self, connection: _Connection) -> None:
         deadline = time.monotonic() + CONNECT_SECONDS
@@ -255,7 +322,7 @@ class Link:
 
     def _fresh(self) -> _Connection:
         session = random.SystemRandom().getrandbits(52)
-        client = Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._settings.client_id,
             clean_session=True,
@@ -305,7 +372,7 @@ class Link:
 
         def published(_c: Client, _d: Any, _mid: int, _code: ReasonCode, _p: Properties | None) -> None:
             with self._room:
-                connection.waiting -= 1
+                connection.acknowledged()
                 self._room.notify()
 
         def disconnected(_c: Client, _d: Any, _f: DisconnectFlags, code: ReasonCode, _p: Properties | None) -> None:

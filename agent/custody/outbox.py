@@ -2,7 +2,8 @@
 
 A small SQLite (WAL, synchronous FULL) beside the ledger remembers how far the ledger was read, where each line begins,
 and the state of every object. It is filled from ``ledger.jws`` alone: objects become pending with the line that names
-them, receipted with the ``receipt`` entry that covers them, released with the ``released`` entry. Whoever deletes the
+them, receipted with the ``receipt`` entries of as many docks as the policy asks for, released with the ``released``
+entry. A dock is offered what is pending and not on an entered receipt of its own. Whoever deletes the
 file, or kills the process at any moment, loses nothing: it is rebuilt. Nothing expires and nothing is dropped.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -26,7 +27,7 @@ from agent.evidence.shapes import load_shape
 from agent.system.durable import storage_errors
 
 FILE_NAME: Final = "outbox.sqlite3"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _BATCH_BYTES: Final = 4_194_304
 _SCHEMA: Final = """
 CREATE TABLE lines (seq INTEGER PRIMARY KEY, start INTEGER NOT NULL, length INTEGER NOT NULL, digest TEXT NOT NULL);
@@ -36,6 +37,9 @@ CREATE TABLE objects (
     state TEXT NOT NULL CHECK (state IN ('pending', 'receipted', 'released', 'missing'))
 ) WITHOUT ROWID;
 CREATE INDEX waiting ON objects (seq) WHERE state = 'pending';
+CREATE TABLE receipts (digest TEXT NOT NULL, dock TEXT NOT NULL, PRIMARY KEY (digest, dock)) WITHOUT ROWID;
+CREATE TABLE policy (receipts_needed INTEGER NOT NULL);
+INSERT INTO policy VALUES (1);
 """
 
 State = Literal["pending", "receipted", "released", "missing"]
@@ -61,6 +65,7 @@ class Outbox:
         """Whether the index had to be made from the ledger."""
         self._db = self._open()
         self.lines, self._end = self._position()
+        self._needed: int = self._db.execute("SELECT receipts_needed FROM policy").fetchone()[0]
 
     def close(self) -> None:
         """Closes both files; the index is durable at any moment anyway."""
@@ -153,29 +158,64 @@ class Outbox:
 
     def _take(self, lines: list[bytes]) -> None:
         seq, end = self.lines, self._end
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._changing():
             for line in lines:
                 row = (seq, end, len(line), sha256_hex(line))
                 self._db.execute("INSERT INTO lines VALUES (?, ?, ?, ?)", row)
                 self._enter(_read_entry(line), seq)
                 seq, end = seq + 1, end + len(line) + 1
+        self.lines, self._end = seq, end
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """All of it or nothing; durable when it ends. Raises StorageError."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise StorageError(f"the outbox {self._path} cannot be written: {error}") from error
         finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-        self.lines, self._end = seq, end
 
     def _enter(self, entry: Entry, seq: int) -> None:
         for ref in entry_objects(entry):
             row = (ref.digest, ref.size, ref.form, seq, not isinstance(entry.body, ReceiptEntry))
             self._db.execute("INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, 'pending')", row)
         if isinstance(entry.body, ReceiptEntry):
-            self._mark("receipted", self._covered(entry.body.object))
+            self._note_receipt(entry.body.dock, list(self._covered(entry.body.object)))
         elif isinstance(entry.body, Released):
             self._mark("released", iter(entry.body.objects))
+            self._db.executemany("DELETE FROM receipts WHERE digest = ?", ((one,) for one in entry.body.objects))
+
+    def _note_receipt(self, dock: str, digests: list[str]) -> None:
+        self._db.executemany("INSERT OR IGNORE INTO receipts VALUES (?, ?)", ((one, dock) for one in digests))
+        # Never back from released: a receipt entered twice must not revive what was freed.
+        sql = (
+            "UPDATE objects SET state = 'receipted' WHERE digest = ? AND state != 'released'"
+            " AND (SELECT count(*) FROM receipts r WHERE r.digest = objects.digest) >= ?"
+        )
+        self._db.executemany(sql, ((one, self._needed) for one in digests))
+
+    def require(self, receipts_needed: int) -> bool:
+        """Of how many docks a receipt is needed before an object is no longer offered; returns whether that is new."""
+        if receipts_needed == self._needed:
+            return False
+        with self._changing():
+            self._db.execute("UPDATE policy SET receipts_needed = ?", (receipts_needed,))
+            self._db.execute(
+                "UPDATE objects SET state = 'pending' WHERE state = 'receipted' AND owed"
+                " AND (SELECT count(*) FROM receipts r WHERE r.digest = objects.digest) < ?",
+                (receipts_needed,),
+            )
+            self._db.execute(
+                "UPDATE objects SET state = 'receipted' WHERE state = 'pending'"
+                " AND (SELECT count(*) FROM receipts r WHERE r.digest = objects.digest) >= ?",
+                (receipts_needed,),
+            )
+        self._needed = receipts_needed
+        return True
 
     def _covered(self, ref: ObjectRef) -> Iterator[str]:
         """What an entered receipt lists. The recorder has verified it, or it would not stand in the ledger."""
@@ -206,19 +246,26 @@ class Outbox:
             raise StorageError(f"ledger line {seq} has become shorter")
         return data
 
-    def pending(self, after_seq: int = -1, limit: int = 64, after_digest: str = "") -> list[Pending]:
-        """Objects without a receipt, in the order of the lines that name them, after the given place."""
+    def pending(self, after_seq: int = -1, limit: int = 64, after_digest: str = "", dock: str = "") -> list[Pending]:
+        """What ``dock`` has still to get, in the order of the lines that name it, after the given place."""
         sql = (
             "SELECT digest, size, form, seq FROM objects WHERE state = 'pending' AND (seq, digest) > (?, ?)"
+            " AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.digest = objects.digest AND r.dock = ?)"
             " ORDER BY seq, digest LIMIT ?"
         )
-        rows = self._db.execute(sql, (after_seq, after_digest, limit))
+        rows = self._db.execute(sql, (after_seq, after_digest, dock, limit))
         return [Pending(ObjectRef(digest, size, form), seq) for digest, size, form, seq in rows]
 
-    def totals(self) -> tuple[int, int]:
-        """Number and bytes of the objects that a receipt is owed for. Receipts are not: that would never end."""
-        sql = "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE state = 'pending' AND owed"
-        count, size = self._db.execute(sql).fetchone()
+    def totals(self, dock: str = "") -> tuple[int, int]:
+        """Number and bytes of the objects that this dock, or without one any, still owes a receipt for.
+
+        Receipts as objects are not counted: that would never end.
+        """
+        sql = (
+            "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE state = 'pending' AND owed"
+            " AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.digest = objects.digest AND r.dock = ?)"
+        )
+        count, size = self._db.execute(sql, (dock,)).fetchone()
         return count, size
 
     def state(self, digest: str) -> State | None:
@@ -227,10 +274,21 @@ class Outbox:
         found: State | None = None if row is None else row[0]
         return found
 
-    def awaits_receipt(self, digest: str) -> bool:
-        """Whether a receipt is owed for this object and not yet entered."""
-        sql = "SELECT 1 FROM objects WHERE digest = ? AND state = 'pending' AND owed"
-        return self._db.execute(sql, (digest,)).fetchone() is not None
+    def is_wanted(self, digest: str, dock: str = "") -> bool:
+        """Whether this object is still to be offered to this dock."""
+        sql = (
+            "SELECT 1 FROM objects WHERE digest = ? AND state = 'pending'"
+            " AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.digest = objects.digest AND r.dock = ?)"
+        )
+        return self._db.execute(sql, (digest, dock)).fetchone() is not None
+
+    def awaits_receipt(self, digest: str, dock: str = "") -> bool:
+        """Whether this dock owes a receipt for this object, and none is entered yet."""
+        sql = (
+            "SELECT 1 FROM objects WHERE digest = ? AND state = 'pending' AND owed"
+            " AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.digest = objects.digest AND r.dock = ?)"
+        )
+        return self._db.execute(sql, (digest, dock)).fetchone() is not None
 
     def missing(self, digest: str) -> None:
         """Notes that an object is neither on disk nor released; it is offered no more until the index is rebuilt."""

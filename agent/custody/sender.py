@@ -91,7 +91,10 @@ class Sender:
         self.lost: list[str] = []
         """Objects found to be missing; the service reports and clears them."""
         self._device, self._folder, self._outbox = device, folder, outbox
-        self._part_bytes = part_bytes
+        self.part_bytes = part_bytes
+        """Of objects that are begun from now on."""
+        self.withholds_objects = False
+        """Set by the service: lines and checkpoints only."""
         self._next_line = 0
         self._charged = self._granted = 0
         self._transfer: Transfer | None = None
@@ -152,8 +155,9 @@ class Sender:
             self._learn(HeldObject(digest, "complete", wire.MAX_PART_BYTES))
 
     def credit(self, credit: Credit) -> None:
-        """Takes in more credit. Stale or shrinking credit is ignored."""
-        if self.phase != "down" and (credit.session, credit.round) == (self.session, self.round):
+        """Takes in more credit. Stale or shrinking credit is ignored, and that of a dock that we do not follow."""
+        ours = (self.dock, self.session, self.round)
+        if self.phase != "down" and (credit.dock, credit.session, credit.round) == ours:
             self._granted = max(self._granted, credit.granted)
             self.confirmed_lines = max(self.confirmed_lines, min(credit.next, self._outbox.lines))
 
@@ -194,7 +198,10 @@ class Sender:
         return self.phase == "asking" or self.confirmed_lines < self._next_line or self._unanswered()
 
     def _unanswered(self) -> bool:
-        return self._transfer is not None or any(map(self._outbox.awaits_receipt, self._done))
+        return self._transfer is not None or any(map(self._awaits_receipt, self._done))
+
+    def _awaits_receipt(self, digest: str) -> bool:
+        return self._outbox.awaits_receipt(digest, self.dock or "")
 
     @staticmethod
     def _cost(out: Outgoing) -> int:
@@ -212,6 +219,8 @@ class Sender:
         return Outgoing(topic, self._outbox.line(self._next_line))
 
     def _next_of_objects(self) -> Outgoing | None:
+        if self.withholds_objects:
+            return None
         while self._transfer is None:
             pending = self._next_pending()
             if pending is None:
@@ -222,7 +231,7 @@ class Sender:
 
     def _next_pending(self) -> Pending | None:
         if not self._queue:
-            self._queue.extend(self._outbox.pending(self._place[0], _AHEAD, self._place[1]))
+            self._queue.extend(self._outbox.pending(self._place[0], _AHEAD, self._place[1], self.dock or ""))
         while self._queue and self._queue[0].seq < self._next_line:
             pending = self._queue.popleft()
             self._place = (pending.seq, pending.ref.digest)
@@ -235,11 +244,12 @@ class Sender:
         if held is not None and held.state == "complete":
             self._done.add(digest)  # its receipt is still owed to us
             return False
-        return digest not in self.refused and self._outbox.state(digest) == "pending"
+        return digest not in self.refused and self._outbox.is_wanted(digest, self.dock or "")
 
     def _begin(self, ref: ObjectRef) -> None:
         held = self._held.get(ref.digest)
-        part_bytes = self._part_bytes if held is None else held.part_bytes
+        held = None if held is None or held.part_bytes > self.part_bytes else held  # those do not get through: anew
+        part_bytes = self.part_bytes if held is None else held.part_bytes
         try:
             file = self._folder.object_path(ref).open("rb")
         except FileNotFoundError:
@@ -268,7 +278,7 @@ class Sender:
 
     def trim_done(self) -> None:
         """Forgets objects whose receipt has been entered."""
-        self._done = set(filter(self._outbox.awaits_receipt, self._done))
+        self._done = set(filter(self._awaits_receipt, self._done))
 
     def damaged(self) -> str | None:
         """The object under way could not be read: leaves it out for this round and returns its digest."""

@@ -29,10 +29,12 @@ from agent.custody.events import (
     ObjectMissing,
     ObjectRefused,
     OffloadProgress,
+    PartsShrunk,
     ReceiptArrived,
 )
 from agent.custody.link import Link, LinkDown, LinkSettings, LinkUp, Message, Will
 from agent.custody.outbox import Outbox
+from agent.custody.part_size import PartSize
 from agent.custody.sender import Sender
 from agent.custody.settings import CustodySettings
 from agent.custody.wire import Credit, DeviceState, DockState, Have, Kind, Topic
@@ -50,6 +52,8 @@ _BURST: Final = 16
 _IDLE_SECONDS: Final = 1.0
 _STATE_SECONDS: Final = 15.0
 _STALL_MOST_SECONDS: Final = 60.0
+_MUTE_SECONDS: Final = 10.0
+"""A link on which nothing is acknowledged for so long is given up: the keep-alive would take 40 s to find out."""
 _log = logger("custody")
 
 
@@ -66,8 +70,13 @@ class CustodyService:
         folder: EvidenceFolder,
         device: str,
         deliver: Callable[[CustodyEvent], None],
+        receipts_needed: Callable[[], int] = lambda: 1,
     ) -> None:
-        """Opens nothing but the TLS credentials (ConfigError). ``deliver`` runs in the custody thread: enqueue only."""
+        """Opens nothing but the TLS credentials (ConfigError). ``deliver`` runs in the custody thread: enqueue only.
+
+        ``receipts_needed``: of how many docks, by the policy in force; asked in that thread, over and over.
+        """
+        self._receipts_needed = receipts_needed
         self._settings, self._folder, self._device, self._deliver = settings, folder, device, deliver
         self._inbox: queue.Queue[Any] = queue.Queue(INBOX)
         will = Will(str(Topic(Kind.STATE, device)), _offline)
@@ -151,6 +160,10 @@ class _Worker:
         self._inbox, self._link, self._deliver = service._inbox, service._link, service._deliver
         self._device = service._device
         self._sender = Sender(self._device, service._folder, outbox, settings.part_bytes)
+        self._part_size = PartSize(settings.part_bytes)
+        self._was_up = False
+        self._held: object = None
+        """What a dock had of ours when it said so last."""
         self._dock_sessions: dict[str, int] = {}
         self._told: set[str] = set()
         self._told_dock: str | None = None
@@ -174,7 +187,10 @@ class _Worker:
         self._say_goodbye()
 
     def _turn(self) -> bool:
+        if self._outbox.require(max(1, self._service._receipts_needed())):
+            self._ask_again()
         self._outbox.follow()
+        self._sender.withholds_objects = self._part_size.withheld(time.monotonic())
         busy = self._publish_burst()
         self._tell()
         self._check_stall()
@@ -200,15 +216,26 @@ class _Worker:
                 self._service._woken.clear()
             case LinkUp(session):
                 self._sender.connected(session)
+                self._was_up = True
                 self._deliver(LinkChanged(True, ""))
                 self._publish_state()
-            case LinkDown(reason):
-                if self._sender.phase != "down":
-                    self._deliver(LinkChanged(False, reason))
-                self._sender.disconnected()
-                _log.info("link down", reason=reason)
+            case LinkDown():
+                self._link_down(event)
             case Message():
                 self._handle_message(event)
+
+    def _link_down(self, down: LinkDown) -> None:
+        if self._was_up:
+            self._deliver(LinkChanged(False, down.reason))
+        self._was_up = False
+        self._sender.disconnected()
+        _log.info("link down", reason=down.reason)
+        now = time.monotonic()
+        if self._part_size.ended(down.unacknowledged_bytes, down.acknowledged_bytes, now):
+            self._sender.part_bytes = self._part_size.bytes
+            shrunk = PartsShrunk(self._part_size.bytes, self._part_size.withheld(now))
+            _log.warning("parts do not get through", part_bytes=shrunk.part_bytes, withheld=shrunk.withheld)
+            self._deliver(shrunk)
 
     def _handle_message(self, message: Message) -> None:
         try:
@@ -225,8 +252,7 @@ class _Worker:
         self._news()
         match kind:
             case Kind.HAVE:
-                if self._sender.have(wire.load(Have, payload)):
-                    self._ask_again()
+                self._have(wire.load(Have, payload))
             case Kind.CREDIT:
                 self._sender.credit(wire.load(Credit, payload))
             case Kind.RECEIPT:
@@ -243,6 +269,14 @@ class _Worker:
                     self._deliver(AssignmentArrived(payload))
             case _:
                 self._deliver(CommandArrived(payload))
+
+    def _have(self, have: Have) -> None:
+        if self._sender.have(have):
+            self._ask_again()
+        held = (have.objects, self._totals())
+        if held != self._held:
+            self._held = held
+            self._part_size.gained()
 
     def _dock_state(self, topic: Topic, state: DockState, retained: bool) -> None:
         known = self._dock_sessions.get(topic.owner)
@@ -298,9 +332,13 @@ class _Worker:
         self._publish(Topic(Kind.STATE, self._device), self._state_text, retain=True)
 
     def _state(self) -> DeviceState:
-        sender, (count, size) = self._sender, self._outbox.totals()
+        sender, (count, size) = self._sender, self._totals()
         window, announced = self._settings.window_bytes, self._service._announced
         return DeviceState(1, sender.session, sender.round, True, self._outbox.lines, count, size, window, announced)
+
+    def _totals(self) -> tuple[int, int]:
+        """What the dock that we follow has still to sign for."""
+        return self._outbox.totals(self._sender.dock or "")
 
     def _refresh_state(self) -> None:
         age = time.monotonic() - self._state_at
@@ -315,7 +353,7 @@ class _Worker:
         self._news_at = time.monotonic()
 
     def _check_stall(self) -> None:
-        gained = (self._outbox.totals(), self._sender.confirmed_lines, self._sender.dock)
+        gained = (self._totals(), self._sender.confirmed_lines, self._sender.dock)
         if gained != self._gained:
             # Only what brings us further resets the patience: a dock that answers for ever without gain is asked less.
             self._gained, self._stall_seconds = gained, self._settings.stall_seconds
@@ -323,7 +361,10 @@ class _Worker:
             return
         self._sender.trim_done()
         self._news_at = time.monotonic()
-        if self._sender.outstanding:
+        if self._link.mute_seconds > _MUTE_SECONDS:
+            self._link.reconnect("the broker has acknowledged nothing for a while")
+        elif self._sender.outstanding:
+            self._sender.dock = None  # it may have gone; another may answer
             self._stall_seconds = min(self._stall_seconds * 2, _STALL_MOST_SECONDS)
             self._ask_again()
 
@@ -341,10 +382,12 @@ class _Worker:
             self._deliver(LedgerRefused(self._sender.ledger_refused or 0))
 
     def _show_progress(self) -> None:
-        count, size = self._outbox.totals()
+        count, size = self._totals()
         lines = self._outbox.lines - self._sender.confirmed_lines
         sent, connected = self._sender.sent_part_bytes, self._link.connected
-        self._service._progress = OffloadProgress(size, count, sent, connected, lines)
+        withheld = self._sender.withholds_objects
+        progress = OffloadProgress(size, count, sent, connected, lines, self._part_size.bytes, withheld)
+        self._service._progress = progress
 
     def _say_goodbye(self) -> None:
         if self._link.connected:

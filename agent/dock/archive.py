@@ -61,6 +61,7 @@ class DeviceArchive:
         self._trust, self._key = trust, key
         self._unwritten: list[Taken] = []
         self._index_damaged = False
+        self._names_unsynced = True  # a killed process may have left some
         self._ledger = durable.AppendFile(self.folder.ledger, 0o640)
         self.stagings: dict[str, Staging] = {}
         try:
@@ -162,7 +163,12 @@ class DeviceArchive:
             self.holdings.entered(entry.body.object.digest)
 
     def flush(self) -> int:
-        """Writes accepted lines; returns, after fdatasync, the number of lines that are durable."""
+        """Writes accepted lines; returns, after fdatasync, the number of lines that are durable. So are names given."""
+        self._sync_names()
+        self._write_lines()
+        return self.chain.size
+
+    def _write_lines(self) -> None:
         if self._unwritten:
             self._ledger.append(b"".join(taken.line + b"\n" for taken in self._unwritten))
             written, self._unwritten = self._unwritten, []
@@ -171,7 +177,12 @@ class DeviceArchive:
             for taken in written:
                 self._settle(taken.entry)
             self._keep_verified_if_due()
-        return self.chain.size
+
+    def _sync_names(self) -> None:
+        # The folder that they left need not be synced: a name too many after a power cut does no harm.
+        if self._names_unsynced:
+            durable.sync_folder(self.folder.objects)
+            self._names_unsynced = False
 
     def same_line(self, seq: int, line: bytes) -> bool:
         """Whether this is the line held at ``seq``. Raises StorageError when what is held here is damaged."""
@@ -255,7 +266,7 @@ class DeviceArchive:
         return staging
 
     def finish(self, staging: Staging) -> str | None:
-        """Reads back and hashes; a match is held, durably, and gives None. Otherwise quarantined; returns why.
+        """Reads back and hashes; a match is held, its name durable after ``flush``. Otherwise quarantined; says why.
 
         Raises QuarantineFullError when there is no room for that: the bytes then stay in staging. StorageError.
         """
@@ -269,7 +280,7 @@ class DeviceArchive:
             self.quarantine.take("object", staging.path, size, found, reason)
             staging.remove_list()
             return reason
-        self.flush()  # no object lies in the archive without the line that names it
+        self._write_lines()  # no object lies in the archive without the line that names it
         self._give_name(staging)
         self.holdings.hold(ref)
         return None
@@ -281,7 +292,9 @@ class DeviceArchive:
         if target.exists():  # write once: what already bears the name was read back under it
             durable.remove_file(staging.path)
         else:
-            durable.move(staging.path, target)
+            with storage_errors(target, "moving an object to"):
+                staging.path.replace(target)
+            self._names_unsynced = True
         staging.remove_list()
 
     def keep_cosigned(self, note: bytes) -> bytes:

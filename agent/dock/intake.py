@@ -7,7 +7,7 @@ what does not verify is quarantined and asked for once more, then refused, so th
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from itertools import islice
 from typing import Final, Generic, Literal, TypeVar
 
@@ -30,9 +30,12 @@ Archive = TypeVar("Archive", bound=ArchiveStore)
 
 STRIKES: Final = 2
 """Failures of one line or object after which it is refused."""
-RECEIPT_BYTES: Final = 8_388_608
+RECEIPT_BYTES: Final = 33_554_432
+"""Each receipt costs both sides several syncs, and comes back as an object of the ledger."""
 _FLUSH_LINES: Final = 256
 _MAX_REPEATED: Final = 64
+_MOST_CLOSING: Final = 4
+"""Objects of one device that are read back while more come in."""
 
 
 class Intake(Generic[Archive]):
@@ -58,6 +61,8 @@ class Intake(Generic[Archive]):
         self._strikes: Counter[str] = Counter()
         self._refused: set[str] = set()
         self._note: bytes | None = None
+        self._closing: deque[Staging] = deque()
+        """Whole, and being read back."""
         self._sessions = Sessions()
         self._comparing = self._compared_once = False
         """The device is asked for all of its lines, to find where they leave those held."""
@@ -122,12 +127,13 @@ class Intake(Generic[Archive]):
                 outs = self._on_close(digest, wire.load(ObjectClose, payload))
             case _:
                 raise WireError(f"a device does not publish {topic.kind}")
-        return outs + self._credit_if_due(self.window_bytes // 4)
+        return outs + self._finish_closed(_MOST_CLOSING) + self._credit_if_due(self.window_bytes // 4)
 
     def idle(self) -> list[Out]:
         """Nothing waits: makes durable what was accepted, signs the receipt that is due, gives the credit back."""
+        outs: list[Out] = self._finish_closed(0)
         self._flush()
-        outs: list[Out] = self._witness_note() if self._note else []
+        outs += self._witness_note() if self._note else []
         outs += self._keep_branch()
         while receipt := self._sign_receipt():
             outs += receipt
@@ -147,7 +153,8 @@ class Intake(Generic[Archive]):
             return []
         arrived = before is None or before.session != state.session
         begun = self._ask_anew() if retained else self._begin_round(state)
-        return ([Report("docked", self.device, "a session begins")] if arrived else []) + begun
+        detail = f"a session begins; parts that came twice so far: {self.duplicate_parts}"
+        return ([Report("docked", self.device, detail)] if arrived else []) + begun
 
     def _ask_anew(self) -> list[Out]:
         """What a broker has kept says who is there, not how things stand.
@@ -160,13 +167,13 @@ class Intake(Generic[Archive]):
         return [self._have([], resync=True)]
 
     def _begin_round(self, state: DeviceState) -> list[Out]:
+        outs: list[Out] = self._finish_closed(0)
         size = self._flush()
-        outs: list[Out] = []
         fewer = state.lines < size and not self.ledger_refused
         if fewer and not self._doubted:
             # A message of a connection that is no more may come late, by another way: the device is heard twice.
             self._doubted = True
-            return self._ask_anew()
+            return [*outs, *self._ask_anew()]
         self._doubted = fewer
         if fewer:
             self.ledger_refused, self._comparing = True, state.lines > 0
@@ -179,7 +186,9 @@ class Intake(Generic[Archive]):
         owed = islice(self._archive.receipts.owed.values(), _MAX_REPEATED)
         outs += [self._publish(Kind.RECEIPT, token) for token in owed]
         partial = [self._held(staging) for staging in self._archive.stagings.values() if staging.held]
-        return [*outs, self._have(partial), *self._credit_if_due(1)]
+        # What is held and on no receipt now are receipts, which are not receipted alone; they need not come again.
+        whole = [HeldObject(digest, "complete", wire.MAX_PART_BYTES) for digest in self._archive.holdings.unreceipted]
+        return [*outs, self._have(partial + whole), *self._credit_if_due(1)]
 
     # -- ledger -----------------------------------------------------------------------------------------------------
 
@@ -280,6 +289,9 @@ class Intake(Generic[Archive]):
             return [self._have([HeldObject(digest, "complete", opened.part_bytes)])]
         if digest in self._refused:
             return [self._have([HeldObject(digest, "refused", opened.part_bytes)])]
+        staging = self._archive.stagings.get(digest)
+        if staging is not None and staging.is_being_read:
+            return []
         ref = self._archive.holdings.wanted.get(digest)
         if ref is None:
             return self._resync(f"object {digest} is not named by any ledger line held")
@@ -312,6 +324,19 @@ class Intake(Generic[Archive]):
             return [] if known else self._resync(f"object {digest} was closed before its open")
         if not staging.whole or closed.parts != staging.count:
             return self._resync(f"object {digest} was closed with {len(staging.held)} of {staging.count} parts")
+        if not staging.is_being_read:
+            staging.begin_read_back()
+            self._closing.append(staging)
+        return self._finish_closed(_MOST_CLOSING)
+
+    def _finish_closed(self, at_most: int) -> list[Out]:
+        """Keeps what has been read back, in order; waits while more than ``at_most`` objects are being read."""
+        outs: list[Out] = []
+        while self._closing and (len(self._closing) > at_most or self._closing[0].is_read):
+            outs += self._finish(self._closing.popleft())
+        return outs
+
+    def _finish(self, staging: Staging) -> list[Out]:
         ref = staging.ref
         try:
             reason = self._archive.finish(staging)

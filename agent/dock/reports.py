@@ -26,6 +26,8 @@ ReportKind = Literal[
     "witnessed",
     "unanswered",
     "disputed",
+    "timestamped",
+    "not-timestamped",
     "copy_lost",
     "copy_back",
     "copy_differs",

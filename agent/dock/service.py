@@ -19,7 +19,7 @@ from agent.custody.wire import DockState, Kind, Topic
 from agent.dock.archive import DeviceArchive
 from agent.dock.asking import Answered, Asker, News, NotAnswered
 from agent.dock.assignments import Assignments
-from agent.dock.broker import start_broker
+from agent.dock.broker import OwnBroker
 from agent.dock.catalogue import Catalogue, Recording
 from agent.dock.console import DockConsole, event_text, summary
 from agent.dock.copier import Copied, Copiers, CopyNews, CopyTrouble
@@ -32,6 +32,7 @@ from agent.dock.reports import Cosigned, DockKeys, Out, Publish, Report
 from agent.dock.settings import DockSettings
 from agent.dock.shelving import Shelver
 from agent.dock.status import Bay, DockStatus, Meter, StatusSocket, bay_of
+from agent.dock.timestamps import Stamper
 from agent.dock.verified import seal_key
 from agent.dock.witness import Witness
 from agent.errors import BrokerError, RecorderError, StorageError, TrustError, WireError
@@ -47,12 +48,14 @@ _PAUSE_SECONDS: Final = 0.05
 _LONGEST_UNSETTLED_SECONDS: Final = 0.5
 _STATUS_SECONDS: Final = 0.5
 _LEAST_WINDOW: Final = 1_048_576
+_DEVICES: Final = 64
+"""Online at once, each with the least window: the inbox has room for all that they may send."""
 _KEPT_MESSAGES: Final = 50
 _OFFERED: Final = 256
 """Objects of a device that are offered to the copies at a time."""
 _WARNINGS: Final = frozenset(
     {"quarantined", "quarantine_full", "refused", "fork", "rollback", "cloned", "fault", "unanswered", "disputed"}
-    | {"copy_lost", "copy_differs"}
+    | {"copy_lost", "copy_differs", "not-timestamped"}
 )
 _log = logger("dock")
 
@@ -71,6 +74,8 @@ class DockService:
     ) -> None:
         """Reads keys, trust and register; takes the archive's lock. Raises TrustError, StorageError, ConfigError."""
         self._settings, self._on_report, self._on_status = settings, on_report, on_status
+        self.tend_broker: Callable[[bool], None] = lambda _register_changed: None
+        """Called twice a second by ``run``."""
         credentials = settings.credentials
         with durable.storage_errors(credentials, "reading the credentials in"):
             self._trust = TrustBundle.from_json((credentials / "trust.json").read_bytes())
@@ -84,11 +89,13 @@ class DockService:
             durable.make_private_folder(folder)
         self._lock = durable.lock_folder(settings.folder)
         self._catalogue = Catalogue(settings.catalogue, settings.archive)
-        capacity = settings.budget_bytes // wire.CHARGE_FLOOR_BYTES * 2 + RESERVED_SLOTS * 4
+        most_bytes = max(settings.budget_bytes, _DEVICES * _LEAST_WINDOW)
+        capacity = most_bytes // wire.CHARGE_FLOOR_BYTES * 2 + RESERVED_SLOTS * 4
         self._inbox: queue.Queue[Any] = queue.Queue(capacity)
         will = Will(str(Topic(Kind.DOCK_STATE, settings.id)), self._state(online=False))
         self._link = Link(_link_settings(settings), will, [wire.up_filter()], self._inbox)
         self._asker = Asker(self._targets(), self._deliver)
+        self._stamper = Stamper(settings, self._trust.agency, self._deliver) if settings.timestamps else None
         self._copiers = Copiers(settings, self._deliver, self._trust)
         self._shelver = Shelver(Layout(settings, self._trust))
         self._changed: dict[str, dict[str, Recording]] = {}
@@ -116,6 +123,8 @@ class DockService:
         socket_.start()
         self._link.start()
         self._asker.start()
+        if self._stamper is not None:
+            self._stamper.start()
         self._copiers.start()
         self._shelver.start()
         self._shelver.want(self._catalogue.recordings(), unless_complete=True)
@@ -126,6 +135,8 @@ class DockService:
         finally:
             notify(STOPPING=1)
             self._asker.stop()
+            if self._stamper is not None:
+                self._stamper.stop()
             self._copiers.stop()
             self._shelver.stop()
             self._say_goodbye()
@@ -162,12 +173,14 @@ class DockService:
                 self._take(name, payload, retained)
             case Answered() | NotAnswered():
                 self._hear(event)
+            case Report():
+                self._report(event)
             case Copied():
                 self._on_copied(event)
             case CopyTrouble(kind, device, reason):
                 self._report(Report(kind, device, reason))
 
-    def _take(self, name: str, payload: bytes, retained: bool) -> None:
+    def _take(self, name: str, payload: bytes, retained: bool = False) -> None:
         try:
             topic = wire.parse_topic(name)
             intake = self._intake(topic.owner)
@@ -307,7 +320,7 @@ class DockService:
         if intake is not None and intake.archive.holdings.copied(news.digest, news.copy):
             self._unsettled.setdefault(news.device, time.monotonic())
 
-    def _deliver(self, news: News | CopyNews) -> bool:
+    def _deliver(self, news: News | CopyNews | Report) -> bool:
         """Called by the threads that ask and copy."""
         try:
             self._inbox.put_nowait(news)
@@ -339,8 +352,9 @@ class DockService:
                 self._publish_hazard()
             if (self._assignments.refresh() or changed) and self._link.connected:
                 self._publish_assignments()
-        except TrustError as error:
-            _log.error("register", error=str(error), code=error.code)
+            self.tend_broker(changed)
+        except (TrustError, BrokerError) as error:
+            _log.error("register or broker", error=str(error), code=error.code)
         for intake in self._intakes.values():
             # Again and again, so that nothing that a copy's thread could forget is waited for without end.
             self._copiers.want(intake.device, islice(intake.archive.holdings.uncopied.values(), _OFFERED))
@@ -376,8 +390,9 @@ def main(settings: DockSettings) -> int:
     signal.signal(signal.SIGINT, stop)
     with ExitStack() as stack:
         if settings.broker != "external":
-            broker = start_broker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
+            broker = OwnBroker(settings.broker, settings.folder / "broker", settings.credentials, settings.port)
             stack.callback(broker.stop)
+            service.tend_broker = broker.tend
         stack.enter_context(console)
         service.run()
     return 0

@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 from pydantic import ConfigDict, Field
 
 from agent.errors import ConfigError
-from agent.evidence.shapes import KeyName
+from agent.evidence.shapes import HashName, KeyName
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,18 @@ class OtherWitness:
     id: KeyName
     """As in the trust file, which holds its key."""
     url: Annotated[str, Field(pattern=r"^https?://[^\s]{1,500}\z")]
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampSettings:
+    """A timestamp authority (RFC 3161) that is asked once a day, table ``[dock.timestamps]``."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s?#]{1,500}\z")]
+    roots: Path
+    """PEM file with the authority's root certificates: what it answers is verified before it is kept."""
+    hash: HashName = "sha-256"
+    """Some authorities ask for more than SHA-256."""
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
 
@@ -41,10 +53,12 @@ class DockSettings:
     """Unix socket for the console's status; beside the archive when not given."""
     window_bytes: Annotated[int, Ge(65536)] = 8_388_608
     """Credit outstanding per device."""
-    budget_bytes: Annotated[int, Ge(65536)] = 67_108_864
-    """Credit outstanding over all devices, shared out evenly."""
+    budget_bytes: Annotated[int, Ge(65536)] = 16_777_216
+    """Credit outstanding over all devices, shared out evenly: as much as may wait in this process's memory."""
     witnesses: Annotated[list[OtherWitness], Field(max_length=8)] = field(default_factory=list)
     """Whoever else is to cosign. Taking evidence in never waits for them."""
+    timestamps: TimestampSettings | None = None
+    """Who else is to say when. Nothing waits for it either."""
     copies: Annotated[list[Path], Field(max_length=4)] = field(default_factory=list)
     """Further copies of the archive, each the root of another disk, prepared with ``recorder dock copies``."""
     receipt_after_copies: Annotated[int, Ge(0), Le(4)] = 0
@@ -87,6 +101,11 @@ class DockSettings:
     def witness(self) -> Path:
         """What this dock has cosigned last, per device."""
         return self.folder / "witness"
+
+    @property
+    def timestamping(self) -> Path:
+        """The lock of whoever asks for a timestamp."""
+        return self.folder / "timestamping"
 
     @property
     def catalogue(self) -> Path:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
@@ -17,10 +19,11 @@ from agent.errors import FormatError
 from agent.evidence.encoding import dump_json, load_object
 from agent.evidence.entries import ObjectRef
 from agent.evidence.shapes import STRICT, Count, load_shape
-from agent.system import durable
 from agent.system.durable import storage_errors
 
 _READ_BYTES: Final = 1_048_576
+_READERS: Final = 4
+"""Threads for all devices: a disk syncs and reads several files in little more time than one."""
 _PART: Final = re.compile(rb"[0-9]{1,5}")
 
 
@@ -34,21 +37,32 @@ class _ListHead:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
+@cache
+def _readers(_process: int) -> ThreadPoolExecutor:
+    """The threads of a process; a forked one has none of its parent's."""
+    return ThreadPoolExecutor(_READERS, "read-back")
+
+
 class Staging:
     """An object being received. Its parts list survives the process; the digest at the end checks it."""
 
     def __init__(self, path: Path, ref: ObjectRef, part_bytes: int, held: set[int]) -> None:
         self.path, self.ref, self.part_bytes, self.held = path, ref, part_bytes, held
         self.count = wire.part_count(ref.size, part_bytes)
+        self._reading: Future[str] | None = None
         with storage_errors(path, "opening"):
             self._data = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             self._list = os.open(list_path(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @classmethod
     def begin(cls, path: Path, ref: ObjectRef, part_bytes: int) -> Staging:
-        """A fresh staging file; its list begins with what it is of."""
+        """A fresh staging file; its list begins with what it is of.
+
+        Not synced: it must outlive this process, not a power cut. Whatever that leaves, the digest at the end decides.
+        """
         head = dump_json({"size": ref.size, "form": ref.form, "part_bytes": part_bytes}) + b"\n"
-        durable.write_atomic(list_path(path), head, 0o600)
+        with storage_errors(path, "beginning"):
+            list_path(path).write_bytes(head)
         return cls(path, ref, part_bytes, set())
 
     @classmethod
@@ -78,8 +92,28 @@ class Staging:
         """Whether every part has come."""
         return len(self.held) == self.count
 
+    def begin_read_back(self) -> None:
+        """Lets another thread do what ``read_back`` gives, while more parts of other objects come in."""
+        if self._reading is None:
+            self._reading = _readers(os.getpid()).submit(self._read_back)
+
+    @property
+    def is_being_read(self) -> bool:
+        """Whether it was begun; no part may be written any more."""
+        return self._reading is not None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether ``read_back`` will answer at once."""
+        return self._reading is not None and self._reading.done()
+
     def read_back(self) -> str:
         """Syncs, drops the file from the page cache, reads it from the disk; returns the SHA-256 of what is there."""
+        self.begin_read_back()
+        assert self._reading is not None
+        return self._reading.result()
+
+    def _read_back(self) -> str:
         with storage_errors(self.path, "syncing and reading back"):
             os.fsync(self._data)
             os.posix_fadvise(self._data, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -92,14 +126,17 @@ class Staging:
 
     def close(self) -> None:
         """Closes the files; they stay."""
+        if self._reading is not None:
+            wait([self._reading])
         for handle in (self._data, self._list):
             with suppress(OSError):  # closing twice, or an error that the sync would have told
                 os.close(handle)
 
     def remove_list(self) -> None:
-        """The object has moved on; its list goes."""
+        """The object has moved on; its list goes. Should it come back after a power cut, it is of nothing."""
         self.close()
-        durable.remove_file(list_path(self.path))
+        with storage_errors(self.path, "removing the list of"):
+            list_path(self.path).unlink(missing_ok=True)
 
 
 def list_path(path: Path) -> Path:

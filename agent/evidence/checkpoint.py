@@ -128,18 +128,28 @@ def open_note(note: bytes) -> SignedNote:
         raise FormatError(f"a note over {MAX_NOTE_BYTES} bytes")
     try:
         text, _, tail = note.decode("utf-8").partition("\n\n")
-        origin, size, root = text.split("\n")
-        checkpoint = Checkpoint(origin, int(size), base64.b64decode(root, validate=True))
         signatures = tuple(_read_signature(line) for line in tail.removesuffix("\n").split("\n"))
     except (ValueError, binascii.Error) as error:
         raise FormatError(f"not a signed checkpoint: {error}") from error
-    canonical = checkpoint.text() == text + "\n" and tail.endswith("\n") and len(checkpoint.root) == 32
-    printable = origin and not _CONTROL.search(f"{origin}{tail}")
-    if not canonical or not printable or not 0 <= checkpoint.size <= MAX_SAFE_INTEGER:
+    checkpoint = read_checkpoint(text + "\n")
+    if not tail.endswith("\n") or _CONTROL.search(tail):
         raise FormatError("not a signed checkpoint")
     if not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise FormatError(f"{len(signatures)} signatures")
     return SignedNote(checkpoint, signatures)
+
+
+def read_checkpoint(text: str) -> Checkpoint:
+    """The checkpoint that a note's text is, spelled exactly so. Raises FormatError."""
+    try:
+        origin, size, root, end = text.split("\n")
+        checkpoint = Checkpoint(origin, int(size), base64.b64decode(root, validate=True))
+    except (ValueError, binascii.Error) as error:
+        raise FormatError(f"not a checkpoint: {error}") from error
+    canonical = not end and checkpoint.text() == text and len(checkpoint.root) == 32
+    if not canonical or not origin or _CONTROL.search(origin) or not 0 <= checkpoint.size <= MAX_SAFE_INTEGER:
+        raise FormatError("not a checkpoint")
+    return checkpoint
 
 
 def _read_signature(line: str) -> NoteSignature:

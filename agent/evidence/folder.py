@@ -5,6 +5,7 @@
     cosigned                   newest signed note that a witness has cosigned
     objects/<sha256>.age       sealed objects
     objects/<sha256>.jws       signed documents: profile, policy, receipts
+    timestamps/                in an archive, perhaps: timestamps over cosigned checkpoints
 
 An archive is a folder of such folders, each named by its device.
 """
@@ -49,6 +50,11 @@ class EvidenceFolder:
     def cosigned(self) -> Path:
         """The newest checkpoint that a witness has cosigned."""
         return self.path / "cosigned"
+
+    @property
+    def timestamps(self) -> Path:
+        """The folder of timestamps over cosigned checkpoints."""
+        return self.path / "timestamps"
 
     @property
     def objects(self) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -41,6 +41,8 @@ Base64url = Annotated[str, Field(pattern=_WHOLE_BYTES, max_length=8192)]
 """Bytes in base64url, without left-over bits."""
 KeyName = Annotated[str, Field(pattern=r"^[^\s+\x00-\x1f\x7f]{1,128}\z")]
 """The name of a key in signature lines (C2SP signed-note): no spaces, no plus sign."""
+HashName = Literal["sha-256", "sha-512"]
+"""What a timestamp authority is asked over."""
 Recipient = Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}\z")]
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
 Micros = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]

@@ -26,13 +26,14 @@ from agent.hardware.parts import (
     PacketCamera,
     VideoFrame,
 )
-from agent.recorder.encoder import Encoder, EncoderSettings
+from agent.recorder.encoder import Encoder
 from agent.recorder.feed import AnyFeed, Feed, Missing
 from agent.recorder.levels import SoundLevel, level_of
 from agent.recorder.machine import CaptureEnded, PartLost, SegmentSealed
 from agent.recorder.muxing import Film, Item, Piece
 from agent.recorder.packets import StreamCopy
 from agent.recorder.segments import SegmentSink
+from agent.recorder.settings import EncoderSettings
 from agent.recorder.stills import decoded
 from agent.recorder.waiting import Waiting
 from agent.recorder.watch import Limits, limits_at

@@ -98,6 +98,11 @@ class Daemon:
         return self._credentials.identity.device
 
     @property
+    def receipts_needed(self) -> int:
+        """Of how many docks, by the policy in force (R22). Any thread."""
+        return self._shell.documents.policy.receipts_needed
+
+    @property
     def custody(self) -> Custody | None:
         """The device side of custody, if there is one."""
         return self._handover.custody

@@ -6,11 +6,8 @@ by their capture times, so they stay together whatever their clocks do. A keyfra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Le
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -18,19 +15,7 @@ from agent.errors import HardwareError
 from agent.evidence.fragments import Fragment
 from agent.hardware.parts import AudioBlock, AudioFormat, CameraFormat, VideoFrame
 from agent.recorder.muxing import BY_KEYFRAMES, BY_TIME, VIDEO_CLOCK, Item, Muxer, Piece, SoundTrack
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderSettings:
-    """What is asked of the encoders; bit rates in bits per second."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "superfast"
-    quality: Annotated[int, Ge(15), Le(35)] = 23
-    """Constant rate factor of x264: lower is better and larger."""
-    maximum_bit_rate: Annotated[int, Ge(100_000), Le(50_000_000)] = 6_000_000
-    sound_bit_rate: Annotated[int, Ge(16_000), Le(320_000)] = 64_000
+from agent.recorder.settings import EncoderSettings
 
 
 class Encoder:

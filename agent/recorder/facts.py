@@ -12,9 +12,9 @@ from agent.evidence.entries import Body, Gap, Notice
 from agent.hardware.parts import Clock, Parts, Positioning
 from agent.hardware.prompts import Prompt
 from agent.recorder.announcer import Rank
-from agent.recorder.encoder import EncoderSettings
 from agent.recorder.feedback import PROMPTS, SIGNALS, Signal
 from agent.recorder.levels import SoundLevel
+from agent.recorder.settings import EncoderSettings
 
 _KEPT: Final = 8
 

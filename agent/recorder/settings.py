@@ -9,7 +9,19 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Le
 
 from agent.evidence.documents import RestrictedContent
-from agent.recorder.encoder import EncoderSettings
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """What is asked of the encoders; bit rates in bits per second."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "superfast"
+    quality: Annotated[int, Ge(15), Le(35)] = 23
+    """Constant rate factor of x264: lower is better and larger."""
+    maximum_bit_rate: Annotated[int, Ge(100_000), Le(50_000_000)] = 6_000_000
+    sound_bit_rate: Annotated[int, Ge(16_000), Le(320_000)] = 64_000
 
 
 @dataclass(frozen=True, slots=True)

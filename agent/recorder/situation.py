@@ -12,10 +12,9 @@ from agent.evidence.documents import Assignment, TrustBundle
 from agent.evidence.entries import HazardInput
 from agent.hardware.parts import ClockReading, Fix, Parts, PowerReading, TimeSource
 from agent.recorder.credentials import Documents
-from agent.recorder.encoder import EncoderSettings
 from agent.recorder.facts import seconds_of_space
 from agent.recorder.hazard_sources import FlagKeeper, load_zone_map
-from agent.recorder.settings import RecorderSettings
+from agent.recorder.settings import EncoderSettings, RecorderSettings
 from agent.rules.flag import Moment, command_input
 from agent.rules.interlock import NamedZone, Situation
 from agent.rules.reserves import Limits, Vitals

@@ -164,15 +164,18 @@ def _bodies(lines: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(body)
 
 
-def poster(url: str) -> Post:
-    """Posts over HTTP or HTTPS; follows no redirection and asks no proxy. Raises WitnessError for any other URL."""
+def poster(url: str, kind: str = "text/plain; charset=utf-8", most_bytes: int = MAX_ANSWER_BYTES) -> Post:
+    """Posts over HTTP or HTTPS; follows no redirection and asks no proxy. Raises WitnessError for any other URL.
+
+    ``kind``: the content type of what is posted. Of the answer no more than ``most_bytes`` are read.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise WitnessError(f"{url[:200]!r} is not a URL: {error}") from error
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise WitnessError(f"{url[:200]!r} is not the http or https URL of a witness")
+        raise WitnessError(f"{url[:200]!r} is not an http or https URL without query")
     prefix = parts.path.rstrip("/")
 
     def post(path: str, body: bytes) -> Reply:
@@ -184,16 +187,16 @@ def poster(url: str) -> Post:
         else:
             link = http.client.HTTPConnection(host, port, timeout=STEP_SECONDS)
         try:
-            return _exchange(link, prefix + path, body)
+            return _exchange(link, prefix + path or "/", body, kind, most_bytes)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise WitnessError(f"the witness at {url} does not answer: {str(error) or type(error).__name__}") from error
+            raise WitnessError(f"{url} does not answer: {str(error) or type(error).__name__}") from error
         finally:
             link.close()
 
     return post
 
 
-def _exchange(link: http.client.HTTPConnection, path: str, body: bytes) -> Reply:
+def _exchange(link: http.client.HTTPConnection, path: str, body: bytes, kind: str, most_bytes: int) -> Reply:
     link.connect()
     # A witness that sends one byte now and then keeps within every single time limit; so there is one for the whole.
     late = threading.Event()
@@ -201,9 +204,9 @@ def _exchange(link: http.client.HTTPConnection, path: str, body: bytes) -> Reply
     watch.daemon = True
     watch.start()
     try:
-        link.request("POST", path, body, {"Content-Type": "text/plain; charset=utf-8"})
+        link.request("POST", path, body, {"Content-Type": kind})
         response = link.getresponse()
-        reply = Reply(response.status, response.read(MAX_ANSWER_BYTES))
+        reply = Reply(response.status, response.read(most_bytes))
     finally:
         watch.cancel()
     if late.is_set():  # what was cut can look like a short answer

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,6 +50,7 @@ from provisioning.credentials import DeviceOrder, DockOrder, add_dock, enrol_dev
 
 Lane = Literal["mosquitto", "nats"]
 DOCK = "dock-1"
+SECOND_DOCK = "dock-2"
 DEVICES = ("er-1", "er-2", "er-lost")
 
 
@@ -67,8 +68,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def make_agency(folder: Path) -> None:
-    """An agency with one dock and devices; er-lost is enrolled and then reported lost."""
+def make_agency(folder: Path, devices: Sequence[str] = DEVICES) -> None:
+    """An agency with two docks and devices; er-lost, if it is among them, is enrolled and then reported lost."""
     held = io.BytesIO()
     with wave.open(held, "wb") as sound:
         sound.setnchannels(1)
@@ -77,11 +78,14 @@ def make_agency(folder: Path) -> None:
         sound.writeframes(b"\1\0" * 8000)
     found(folder / "agency", Founding("sample", "样例单位", notice=held.getvalue()), by="tester")
     with Agency(folder / "agency", writable=True, by="tester") as agency:
-        add_dock(agency, DockOrder(DOCK), folder / DOCK)
-        for device in DEVICES:
+        for dock in (DOCK, SECOND_DOCK):
+            add_dock(agency, DockOrder(dock), folder / dock)
+        for device in devices:
             enrol_device(agency, DeviceOrder(device, f"SN-{device}", "section-1"), folder / device)
-        agency.end_device("er-lost", "lost")
-        refresh(agency, folder / DOCK)
+        if "er-lost" in devices:
+            agency.end_device("er-lost", "lost")
+        for dock in (DOCK, SECOND_DOCK):
+            refresh(agency, folder / dock)
 
 
 def trust_of(credentials: Path) -> TrustBundle:
@@ -97,7 +101,7 @@ class Unit:
         self.folder.objects.mkdir(parents=True)
         self.trust = trust_of(credentials)
         self.random = random.Random(seed)
-        self.mono_us = 0
+        self.mono_us = self.clock_offset_us = 0
         self.journal = Journal(self.folder, Past(), device, self.trust.agency, 64, self.now)
         self.book = ReceiptBook(self.folder, self.trust, device)
         self.originals: dict[str, bytes] = {}
@@ -105,11 +109,13 @@ class Unit:
         self.events: queue.Queue[CustodyEvent] = queue.Queue()
         self.seen: list[CustodyEvent] = []
         self.lies = 0
+        self.receipts_needed = 1
         self._begin()
 
     def now(self) -> EntryTime:
         self.mono_us += 1_000
-        return EntryTime(time.time_ns() // 1000, self.mono_us, "00000000-0000-0000", "ntp", 1_000)
+        utc_us = max(0, time.time_ns() // 1000 + self.clock_offset_us)
+        return EntryTime(utc_us, self.mono_us, "00000000-0000-0000", "ntp", 1_000)
 
     def _begin(self) -> None:
         certificate = x509.load_pem_x509_certificate((self.credentials / "identity.crt").read_bytes())
@@ -166,7 +172,7 @@ class Unit:
             return
         self.enter(ReceiptEntry(receipt.dock, ref, receipt.ledger_size))
         self.book.note_entry(_entry_of(self, ReceiptEntry(receipt.dock, ref, receipt.ledger_size)))
-        for entry in self.book.releasable(1):
+        for entry in self.book.releasable(self.receipts_needed):
             self.enter(entry)
             self.released.update(self.book.remove(entry))
         service.released(self.released)
@@ -174,7 +180,7 @@ class Unit:
     def service(self, port: int, **settings: object) -> CustodyService:
         given = {"host": "localhost", "port": port, "credentials": self.credentials, "part_bytes": 65_536}
         found = CustodySettings(**{**given, "stall_seconds": 1.0, **settings})  # type: ignore[arg-type]
-        return CustodyService(found, self.folder, self.device, self.events.put)
+        return CustodyService(found, self.folder, self.device, self.events.put, lambda: self.receipts_needed)
 
 
 def _entry_of(unit: Unit, body: Body) -> object:
@@ -204,15 +210,16 @@ import sys
 from pathlib import Path
 from agent.dock.settings import DockSettings
 from agent.dock.service import main
-folder, credentials, port, window = sys.argv[1:]
-sys.exit(main(DockSettings("dock-1", Path(folder), Path(credentials), port=int(port), window_bytes=int(window))))
+name, folder, credentials, port, window = sys.argv[1:]
+sys.exit(main(DockSettings(name, Path(folder), Path(credentials), port=int(port), window_bytes=int(window))))
 """
 
 
 def start_dock(folder: Path, credentials: Path, port: int, window_bytes: int = 1_048_576) -> DockProcess:
-    settings = DockSettings(DOCK, folder, credentials, port=port, window_bytes=window_bytes)
+    name = credentials.name
+    settings = DockSettings(name, folder, credentials, port=port, window_bytes=window_bytes)
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-c", _PROGRAM, str(folder), str(credentials), str(port), str(window_bytes)]
+    command = [sys.executable, "-c", _PROGRAM, name, str(folder), str(credentials), str(port), str(window_bytes)]
     with (folder.parent / "dock.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
     return DockProcess(settings, process)
@@ -244,8 +251,8 @@ def check_everything(unit: Unit, settings: DockSettings) -> None:
 class Station:
     """A broker and a dock, each of which a test may kill and start again."""
 
-    def __init__(self, agency: Path, folder: Path, lane: Lane) -> None:
-        self.credentials, self.folder, self.lane, self.port = agency / DOCK, folder, lane, free_port()
+    def __init__(self, agency: Path, folder: Path, lane: Lane, dock: str = DOCK) -> None:
+        self.credentials, self.folder, self.lane, self.port = agency / dock, folder, lane, free_port()
         self.broker: Broker | None = None
         self.dock: DockProcess | None = None
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import queue
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from custody_rig import DOCK, Station, free_port, wait_for
+from custody_rig import DOCK, Lane, Station, Unit, free_port, make_agency, wait_for
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.custody.link import RESERVED_SLOTS, Link, LinkDown, LinkSettings, LinkUp, Message, Will
+from agent.dock.broker import OwnBroker
 from agent.errors import BrokerError, ConfigError
+from benchmarks.link_proxy import LinkProxy, Plan
+from provisioning.agency import Agency
+from provisioning.credentials import refresh
 
 
 class Peer:
@@ -130,6 +135,79 @@ def test_a_client_without_a_certificate_is_refused(station: Station, agency: Pat
 
 
 @pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_a_device_cannot_throw_another_out_by_calling_itself_so(
+    station: Station, agency: Path, peers: list[Peer]
+) -> None:
+    """The client id comes from the certificate: another's name in CONNECT ends nobody's session."""
+    first = up(peers, agency / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+    up(peers, agency / "er-2", "er-1", station.port, ["er/v1/er-2/down/#"])
+    dock = up(peers, agency / DOCK, DOCK, station.port, ["er/v1/+/up/#"])
+    first.link.publish("er/v1/er-1/up/ledger/7", b"still here")
+    wait_for(lambda: ("er/v1/er-1/up/ledger/7", b"still here") in dock.messages())
+    assert not any(isinstance(event, LinkDown) for event in first.events())
+
+
+def is_refused(credentials: Path, port: int) -> bool:
+    """Whether a TLS connection with this certificate is thrown out before it has said anything."""
+    context = ssl.create_default_context(cafile=credentials / "ca.crt")
+    context.load_cert_chain(credentials / "tls.crt", credentials / "tls.key")
+    bare = socket.create_connection(("127.0.0.1", port), 5)
+    with context.wrap_socket(bare, server_hostname="localhost", do_handshake_on_connect=False) as wrapped:
+        try:
+            wrapped.do_handshake()
+            wrapped.settimeout(0.5)
+            return wrapped.recv(1) == b""
+        except TimeoutError:
+            return False
+        except (ssl.SSLError, ConnectionError):
+            return True
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_a_reload_keeps_a_revoked_device_out_and_only_a_restart_ends_its_session(
+    tmp_path: Path, peers: list[Peer], lane: Lane
+) -> None:
+    """SIGHUP has mosquitto read a new CRL for new connections alone; the dock's own broker therefore starts anew."""
+    make_agency(tmp_path)
+    station = Station(tmp_path, tmp_path, lane)
+    broker = OwnBroker(lane, tmp_path / "broker", tmp_path / DOCK, station.port)
+    try:
+        inside = up(peers, tmp_path / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+        good = up(peers, tmp_path / "er-2", "er-2", station.port, ["er/v1/er-2/down/#"])
+        with Agency(tmp_path / "agency", writable=True, by="tester") as agency:
+            agency.end_device("er-1", "lost")
+            refresh(agency, tmp_path / DOCK)
+        broker._broker.reload()
+        wait_for(lambda: is_refused(tmp_path / "er-1", station.port))
+        outside = Peer(tmp_path / "er-1", "er-1", station.port, ["er/v1/er-1/down/#"])
+        peers.append(outside)
+        wait_for(lambda: sum(isinstance(event, LinkDown) for event in outside.events()) >= 2)
+        assert not any(isinstance(event, LinkUp) for event in outside.events())
+        assert inside.link.connected
+        broker.tend(register_changed=True)
+        wait_for(lambda: sum(isinstance(event, LinkUp) for event in good.events()) == 2)
+        wait_for(lambda: sum(isinstance(event, LinkDown) for event in inside.events()) >= 2)
+        assert sum(isinstance(event, LinkUp) for event in inside.events()) == 1
+    finally:
+        broker.stop()
+
+
+def test_a_broker_of_the_docks_own_that_has_died_is_started_again(agency: Path, tmp_path: Path, lane: Lane) -> None:
+    """kill -9 of a broker that the dock runs for itself is mended by the dock."""
+    port = free_port()
+    broker = OwnBroker(lane, tmp_path / "broker", agency / DOCK, port)
+    try:
+        first = broker._broker.process
+        first.kill()
+        first.wait(5)
+        broker.tend(register_changed=False)
+        assert broker._broker.process.pid != first.pid
+        assert broker._broker.process.poll() is None
+    finally:
+        broker.stop()
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
 def test_a_full_inbox_ends_the_connection_counted_and_reported_and_then_goes_on(
     station: Station, agency: Path, peers: list[Peer]
 ) -> None:
@@ -171,3 +249,35 @@ def test_missing_credentials_are_a_configuration_error(tmp_path: Path) -> None:
     """Said at once, not in a background thread."""
     with pytest.raises(ConfigError):
         Peer(tmp_path, "er-1", 1, [])
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_no_more_than_the_limit_is_ever_published_ahead_of_the_broker(
+    station: Station, agency: Path, peers: list[Peer]
+) -> None:
+    """On a link that carries nothing any more, publishing stops at so many bytes, and says so, instead of queueing."""
+    with LinkProxy(station.port, lambda _number: Plan(cut_up_after=20_000, cut="silence")) as proxy:
+        device = up(peers, agency / "er-1", "er-1", proxy.port, ["er/v1/er-1/down/#"])
+        with pytest.raises(BrokerError, match="acknowledges nothing"):
+            for number in range(100):
+                device.link.publish(f"er/v1/er-1/up/ledger/{number}", bytes(500_000), timeout_seconds=0.3)
+        assert device.link._connection is not None
+        assert device.link._connection.waiting_bytes == 4_000_000
+        assert device.link.mute_seconds > 0
+        device.link.stop()
+
+
+def test_no_door_of_custody_waits_however_full_everything_is(agency: Path, tmp_path: Path) -> None:
+    """Back-pressure ends at custody's own thread: what the recorder calls returns, with a full inbox and no thread."""
+    unit = Unit(agency / "er-1", tmp_path / "evidence")
+    service = unit.service(free_port())
+    while not service._inbox.full():
+        service._inbox.put_nowait(object())
+    for _ in range(100):
+        service._woken.clear()
+        service.notify()
+        service.released(["ab" * 32])
+        service.announce({"state": "recording"})
+    assert service.status()["connected"] is False
+    unit.record([1_000])
+    service.stop()

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
-from custody_rig import Station, Unit, archived, archived_lines, check_everything, wait_for
+from custody_rig import (
+    DOCK,
+    SECOND_DOCK,
+    Station,
+    Unit,
+    archived,
+    archived_lines,
+    check_everything,
+    start_dock,
+    wait_for,
+)
 
 from agent.custody.events import CheckpointCosigned, DockSeen, LinkChanged, ObjectRefused
 from agent.custody.service import CustodyService
+from agent.dock.broker import Broker, find_mosquitto, mosquitto_acl
+from agent.dock.settings import DockSettings
 from agent.dock.status import read_status
 from agent.evidence.checkpoint import cosigned_at, open_note
 from agent.evidence.encoding import from_b64url
@@ -22,6 +35,14 @@ def pump(unit: Unit, service: CustodyService, done: object, seconds: float = 30.
         return bool(done())  # type: ignore[operator]
 
     wait_for(step, seconds)
+
+
+def restart(station: Station) -> Broker:
+    """mosquitto once more, with the files as they lie there."""
+    folder = station.folder / "broker"
+    with (folder / "mosquitto.log").open("ab") as log:
+        command = [find_mosquitto() or "mosquitto", "-c", str(folder / "mosquitto.conf")]
+        return Broker("mosquitto", subprocess.Popen(command, stdout=log, stderr=log), folder / "mosquitto.log")
 
 
 def all_released(unit: Unit) -> bool:
@@ -127,6 +148,67 @@ def test_an_object_that_rotted_on_the_device_is_quarantined_refused_and_kept(sta
     assert {path.read_bytes() for path in kept} == {unit.folder.object_path(damaged).read_bytes()}
     assert all(path.with_name(path.name + ".reason.json").exists() for path in kept)
     assert damaged.digest not in archived(dock.settings) and damaged.digest not in unit.released
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_where_two_receipts_are_needed_a_device_hands_over_to_two_docks_and_frees_space_then(
+    station: Station, unit: Unit, agency: Path
+) -> None:
+    """One dock after the other, each with all of it; the first alone frees nothing, and lets the device go all the same."""
+    unit.receipts_needed = 2
+    unit.record([100_000, 300_000])
+    first = station.start_dock()
+    service = unit.service(station.port)
+    service.start()
+    wait_for(first.settings.console_socket.exists)
+    pump(unit, service, lambda: any(bay.may_be_taken for bay in read_status(first.settings.console_socket).bays))
+    service.stop()
+    assert not unit.released
+    folder = station.folder / "second"
+    folder.mkdir()
+    other = Station(agency, folder, "mosquitto", SECOND_DOCK)
+    other.start_broker()
+    second = other.start_dock()
+    service = unit.service(other.port)
+    service.start()
+    try:
+        pump(unit, service, lambda: all_released(unit))
+    finally:
+        service.stop()
+        other.close()
+    for dock in (first, second):
+        check_everything(unit, dock.settings)
+
+
+@pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)
+def test_two_docks_at_one_broker_and_the_device_goes_on_with_the_other_when_one_is_killed(
+    station: Station, unit: Unit, agency: Path
+) -> None:
+    """Both hear everything; the device follows one, and after kill -9 of it the other: all arrives, all receipts true."""
+    acl = station.folder / "broker" / "acl"
+    more = mosquitto_acl(SECOND_DOCK).split("\n\n")[1]
+    acl.write_text(acl.read_text() + "\n" + more)
+    station.kill_broker()
+    station.broker = restart(station)
+    unit.record([400_000] * 8)
+    docks = {
+        name: start_dock(station.folder / name, agency / name, station.port, 65_536) for name in (DOCK, SECOND_DOCK)
+    }
+    service = unit.service(station.port)
+    service.start()
+    try:
+        pump(unit, service, lambda: service.progress().sent_bytes > 400_000)
+        followed = next(event.dock for event in unit.seen if isinstance(event, DockSeen))
+        docks.pop(followed).kill()
+        pump(unit, service, lambda: all_released(unit), 60.0)
+    finally:
+        service.stop()
+        (left,) = docks.values()
+        left.stop()
+    names = {event.dock for event in unit.seen if isinstance(event, DockSeen)}
+    assert names == {DOCK, SECOND_DOCK}
+    held = {name: archived(DockSettings(name, station.folder / name, agency / name)) for name in names}
+    assert {**held[DOCK], **held[SECOND_DOCK]} == unit.originals
 
 
 @pytest.mark.parametrize("lane", ["mosquitto"], indirect=True)

@@ -25,16 +25,22 @@ def status(*bays: Bay, **more: object) -> DockStatus:
     return replace(DockStatus(1, DOCK, True, list(bays), []), **more)  # type: ignore[arg-type]
 
 
-def drawn(shown: DockStatus) -> str:
-    console = Console(width=200, record=True, file=io.StringIO())
+def drawn(shown: DockStatus, width: int = 200) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(bay_table(shown))
     return console.export_text()
 
 
 def test_a_bay_shows_bytes_speed_minutes_left_and_whether_it_may_be_taken_out() -> None:
     text = drawn(status(BUSY, replace(DONE, device="er-2")))
-    for needed in ("4.0 MB / 244.0 MB", "2.0 MB/s", "2 分 min", "采集中 busy", "可以取走 may be taken"):
+    for needed in ("4.0 MB / 244.0 MB", "2.0 MB/s", "2 分 min", "采集中", "busy", "可以取走", "may be taken"):
         assert needed in text
+
+
+def test_in_a_narrow_window_device_and_state_are_still_whole() -> None:
+    """They are what a custodian acts upon."""
+    text = drawn(status(replace(DONE, device="rec-sample-0001")), width=60)
+    assert "rec-sample-0001" in text and "可以取走" in text and "may be taken" in text
 
 
 def test_a_copy_that_cannot_be_reached_and_a_quarantine_that_is_not_empty_stand_out() -> None:

@@ -10,6 +10,7 @@ from custody_rig import DOCK, Unit, trust_of
 from nacl.signing import SigningKey
 from rich.console import Console
 
+from agent.cli import main
 from agent.dock.archive import DeviceArchive
 from agent.dock.broker import mosquitto_acl, mosquitto_config, nats_config
 from agent.dock.catalogue import Catalogue
@@ -234,6 +235,20 @@ def test_the_shipped_mosquitto_files_are_what_the_tested_generator_writes() -> N
         .endswith(mosquitto_config(folder, credentials, 8883, None, "mosquitto"))
     )
     assert (shipped / "acl").read_text().endswith(mosquitto_acl("dock-1"))
+
+
+def test_the_command_writes_the_brokers_configuration_for_the_dock_of_a_folder(
+    agency: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``recorder broker`` takes the dock's name from its certificate, and leaves what mosquitto can read."""
+    out = tmp_path / "mosquitto"
+    assert main(["broker", "--credentials", str(agency / DOCK), "--out", str(out), "--port", "18883"]) == 0
+    assert (out / "acl").read_text() == mosquitto_acl(DOCK)
+    assert (out / "mosquitto.conf").read_text() == mosquitto_config(out, agency / DOCK, 18883, None, "mosquitto")
+    assert (out / "acl").stat().st_mode & 0o777 == 0o644
+    assert str(out) in capsys.readouterr().out
+    assert main(["broker", "--credentials", str(tmp_path), "--out", str(out)]) == 2
+    assert main(["broker", "--credentials", str(agency / DOCK), "--out", str(out), "--port", "0"]) == 2
 
 
 def test_a_service_without_its_credentials_says_which_are_missing(tmp_path: Path) -> None:

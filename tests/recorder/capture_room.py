@@ -18,10 +18,10 @@ from agent.hardware.simulated.camera import SimulatedCamera
 from agent.hardware.simulated.microphone import SimulatedMicrophone
 from agent.hardware.simulated.stage import Stage, read_clip
 from agent.recorder.capture import Capture, sealed_report
-from agent.recorder.encoder import EncoderSettings
 from agent.recorder.machine import CaptureEnded, PartLost, SegmentSealed
 from agent.recorder.pieces import place_segment
 from agent.recorder.segments import SegmentSink
+from agent.recorder.settings import EncoderSettings
 
 
 class Faltering:

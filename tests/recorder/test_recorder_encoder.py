@@ -13,7 +13,8 @@ import pytest
 
 from agent.evidence.fragments import Fragment, FragmentReader
 from agent.hardware.parts import AudioBlock, AudioFormat, CameraFormat, VideoFrame
-from agent.recorder.encoder import Encoder, EncoderSettings
+from agent.recorder.encoder import Encoder
+from agent.recorder.settings import EncoderSettings
 
 RATE, WIDTH, HEIGHT = 25, 160, 120
 SETTINGS = EncoderSettings()

@@ -19,7 +19,8 @@ from agent.evidence.export import export_recording
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.sealing import CHUNK_BYTES, header_bytes, recipient_key, seal
 from agent.hardware.parts import CameraFormat, VideoFrame
-from agent.recorder.encoder import Encoder, EncoderSettings
+from agent.recorder.encoder import Encoder
+from agent.recorder.settings import EncoderSettings
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from agent.hardware.parts import OFF, Pattern
 from agent.hardware.prompts import Prompt
 from agent.recorder import daemon
 from agent.recorder.announcer import Rank
-from agent.recorder.encoder import EncoderSettings
 from agent.recorder.facts import Noted, seconds_of_space
 from agent.recorder.feedback import PHASE_SIGNAL, PHASE_TEXT, PROMPTS, SIGNALS, Signal, document, saying, signal_of
 from agent.recorder.machine import Phase
 from agent.recorder.refusals import REFUSALS, refusal
+from agent.recorder.settings import EncoderSettings
 from agent.rules import explosion, interlock
 
 

@@ -18,7 +18,7 @@ from benchmarks.rig import Process, Unit, enrol, footage
 
 UNITS = Path(__file__).parents[2] / "systemd"
 DEBIAN_MOSQUITTO = Path("/lib/systemd/system/mosquitto.service")
-NAMES = ("enforcement-recorder", "enforcement-dock", "enforcement-witness", "mosquitto")
+NAMES = ("enforcement-recorder", "enforcement-dock", "enforcement-witness", "enforcement-broker", "mosquitto")
 HIGHEST_EXPOSURE = 2.0
 PROGRAMS = re.compile("/opt/enforcement-recorder/bin/recorder|/usr/sbin/mosquitto")
 
@@ -195,3 +195,11 @@ def test_users_and_folders_come_out_as_the_units_need_them(tmp_path: Path) -> No
 def table(path: Path) -> dict[str, list[str]]:
     """Rows of passwd or group by name."""
     return {line.split(":")[0]: line.split(":") for line in path.read_text().splitlines()}
+
+
+def test_a_new_revocation_list_has_the_broker_started_anew() -> None:
+    """The path unit watches the file that the broker's configuration names, and its service restarts the broker."""
+    watched = read("enforcement-broker.path")["Path"]["PathChanged"]
+    shipped = (UNITS.parent / "firmware-config" / "mosquitto" / "mosquitto.conf").read_text()
+    assert f"crlfile {watched}\n" in shipped
+    assert read("enforcement-broker.service")["Service"]["ExecStart"].endswith("try-restart mosquitto.service")

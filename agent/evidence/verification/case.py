@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import pyrage
+from cryptography import x509
 
 from agent.evidence.documents import Particulars, Policy, Profile, TrustBundle
 from agent.evidence.entries import Entry
@@ -33,6 +34,8 @@ class Question:
     identity: pyrage.x25519.Identity | None = None
     notes: tuple[bytes, ...] = ()
     """Signed notes that somebody else has kept of this device, such as a witness."""
+    timestamp_roots: tuple[x509.Certificate, ...] = ()
+    """Of timestamp authorities that the reader trusts; with none, timestamps are counted and not judged."""
     accept_simulated: bool = False
     jobs: int = 1
     """How many objects are read at once."""

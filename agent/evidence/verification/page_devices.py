@@ -122,6 +122,7 @@ def _facts(facts: DeviceFacts) -> Safe:
         "refusals": number(facts.refusals),
         "witnessed": _witnessed(facts),
         "unwitnessed": _unwitnessed(facts),
+        "timestamps": _timestamps(facts),
         "checked": f"{number(facts.objects_checked)}，{bytes_text(facts.bytes_checked)}",
         "dock": number(facts.objects_with_dock),
         "deleted": number(facts.objects_deleted) if facts.objects_deleted else None,
@@ -140,6 +141,20 @@ def _witnessed(facts: DeviceFacts) -> Child:
         el("div", both(f"账本前 {count} 个条目", f"the first {count} entries of the ledger")),
         el("div", both("时间", "at"), " ", moment_text(facts.witnessed_at * SECOND)),
         el("div", both("见证人", "by"), [[" ", said(name, 100)] for name in names], more),
+    )
+
+
+def _timestamps(facts: DeviceFacts) -> Child:
+    if not facts.timestamps:
+        return None
+    if facts.timestamped_at is None:
+        return both(f"{number(facts.timestamps)} 个，未采信", "none of them was relied on")
+    count = number(facts.timestamped_entries)
+    valid = f"{number(facts.timestamps_valid)} / {number(facts.timestamps)}"
+    said_en = f"hold; the first {count} entries are no later than"
+    return join(
+        el("div", both(f"{valid} 个成立；账本前 {count} 个条目不晚于", said_en)),
+        el("div", moment_text(bounded(facts.timestamped_at * SECOND))),
     )
 
 

@@ -152,6 +152,7 @@ FACTS: Final[dict[str, Pair]] = {
     "refusals": ("拒绝录制", "refusals"),
     "witnessed": ("已见证", "witnessed"),
     "unwitnessed": ("未经见证", "not witnessed"),
+    "timestamps": ("时间戳", "timestamps"),
     "checked": ("核对的文件", "objects checked"),
     "dock": ("凭收据已释放", "released against receipts"),
     "deleted": ("到期已删除（采集站已签署）", "deleted after retention, signed by a dock"),

@@ -132,6 +132,13 @@ class DeviceFacts:
     """Who cosigned, by name."""
     unwitnessed_entries: int = 0
     unwitnessed_seconds: int = 0
+    timestamps: int = 0
+    """Of authorities outside, as many as lie there."""
+    timestamps_valid: int = 0
+    """Of those, judged with the reader's roots and found to hold."""
+    timestamped_entries: int = 0
+    timestamped_at: int | None = None
+    """POSIX seconds of the timestamp over them: no later than this they were there."""
     simulated: bool = False
     profile: dict[str, Any] | None = None
     """The last profile in force: officer, section, serial."""

@@ -34,6 +34,7 @@ _ALWAYS: Final = {
     "notes": _COUNT,
 }
 _PERHAPS: Final = {
+    "tsa_roots_sha256": {"anyOf": [_DIGEST, {"type": "null"}]},
     "judged_at": {"type": "string", "format": "date-time"},
     "crl_as_of": {"type": ["string", "null"], "format": "date-time"},
     "seconds": {"type": "number", "minimum": 0},

@@ -30,6 +30,7 @@ from agent.evidence.verification.objects import Objects
 from agent.evidence.verification.provenance import Boots, Documents
 from agent.evidence.verification.recordings import Recordings
 from agent.evidence.verification.report import Report
+from agent.evidence.verification.timestamps import Timestamps
 from agent.evidence.verification.witnesses import Witnesses, notes_of
 from agent.evidence.verification.workbook import Workbook
 
@@ -124,6 +125,7 @@ def _take_steps(case: Case) -> None:
     # Witnesses and documents come last: what a line brings counts for those after it.
     # Recordings end before objects are opened: particulars ask whether theirs came to its end.
     judges: list[Judge] = [Counts(case), recordings, objects, boots, clocks, Epochs(case), witnesses, Documents(case)]
+    judges.append(Timestamps(case, witnesses))
     last: list[Entry] = []
 
     def take(entry: Entry) -> None:

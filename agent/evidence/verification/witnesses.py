@@ -121,7 +121,7 @@ class Witnesses:
     def end(self) -> None:
         """Judges the notes, now that all lines are there."""
         for note in self._notes:
-            fault = self._fault_of(note, self._case.size)
+            fault = self.fault_of(note, self._case.size)
             if fault is not None:
                 if fault[0]:
                     self._case.find(fault[0], note.place, fault[1])
@@ -139,7 +139,7 @@ class Witnesses:
         if entry.time.utc_us > note.time * _SECOND + WITNESS_TOLERANCE_US:
             note.late = entry
 
-    def _fault_of(self, note: Note, lines: int) -> tuple[str, str] | None:
+    def fault_of(self, note: Note, lines: int) -> tuple[str, str] | None:
         """Code and detail, given so many lines; an empty code where nothing can be said; None for one that holds."""
         case = self._case
         if note.signed is None:
@@ -173,7 +173,7 @@ class Witnesses:
     def _on_witnessed(self, entry: Entry, text: str) -> None:
         case = self._case
         note = read_note(case, at(entry), text.encode("utf-8", "replace"), ours=False)
-        fault = self._fault_of(note, entry.seq)
+        fault = self.fault_of(note, entry.seq)
         if fault is not None:
             case.find(fault[0], note.place, fault[1])
         elif note.time is not None:
