@@ -253,10 +253,13 @@ def tell_line(dock: Dock, event: str) -> None:
         "fewer lines on the device than held": lambda: dock.round(lines=size - 1),
     }
     if event.endswith(" again"):
-        dock.line(size, foreign)
-        dock.round()
-        dock.said.clear()
         event = event.removesuffix(" again")
+        if event.startswith("fewer"):
+            dock.round(lines=size - 1)
+        else:
+            dock.line(size, foreign)
+            dock.round()
+        dock.said.clear()
     events[event]()
 
 

@@ -34,6 +34,7 @@ def send_rotten(intake: Intake, unit: Unit) -> tuple[bytes, list[str]]:
     data = unit.folder.object_path(ref).read_bytes()
     rotten = bytes([data[0] ^ 1]) + data[1:]
     outs = [out for topic, payload in messages_of(ref, rotten) for out in intake.handle(topic, payload)]
+    outs += intake.idle()  # it is read back beside the intake
     return rotten, kinds_of(outs)
 
 

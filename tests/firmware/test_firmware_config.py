@@ -57,15 +57,16 @@ def test_the_sample_of_a_witness_is_accepted() -> None:
     assert settings.listen.startswith("127.0.0.1:")
 
 
-def test_the_other_witness_in_the_docks_sample_is_one_that_could_be_asked(tmp_path: Path) -> None:
-    """The lines that are commented out are right as they stand."""
+def test_what_is_commented_out_in_the_docks_sample_is_right_as_it_stands(tmp_path: Path) -> None:
+    """Copies, another witness, timestamps: whoever takes the marks away has them."""
+    asked = ("# [", "# id", "# url", "# roots", "# hash", "# copies", "# receipt_after", "# keep_days")
     text = (FILES / "dock.toml").read_text()
-    lines = [
-        line.removeprefix("# ") if line.startswith(("# [[", "# id", "# url")) else line for line in text.splitlines()
-    ]
+    lines = [line.removeprefix("# ") if line.startswith(asked) else line for line in text.splitlines()]
     (tmp_path / "dock.toml").write_text("\n".join(lines))
-    (other,) = load(tmp_path / "dock.toml", DockConfig).dock.witnesses
-    assert other.id == load(FILES / "witness.toml", WitnessConfig).witness.id
+    dock = load(tmp_path / "dock.toml", DockConfig).dock
+    assert [other.id for other in dock.witnesses] == [load(FILES / "witness.toml", WitnessConfig).witness.id]
+    assert dock.timestamps is not None
+    assert (len(dock.copies), dock.receipt_after_copies) == (1, 1)
 
 
 def test_the_simulated_sample_opens_all_its_parts(tmp_path: Path) -> None:
