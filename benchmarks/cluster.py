@@ -21,6 +21,7 @@ from typing import Any, Final
 import psutil
 
 from benchmarks.report import Row, Table
+from benchmarks.rig import let_go
 
 ROOT: Final = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "custody"), str(ROOT / "tests" / "cluster")]
@@ -219,8 +220,7 @@ def _offload(site: Site, size: Size, workers: int, in_the_middle: Callable[[], N
         return Run(sent, seconds, cpu, _usage(cluster), _standstill(cluster))
     finally:
         for device in devices:
-            device.kill()
-            device.wait(5)
+            let_go(device)
         cluster.close()
 
 
@@ -325,8 +325,7 @@ def _idle(site: Site, size: Size) -> Idle:
         return Idle(kib[0], kib[1], ms["workers"], ms["nodes"], requests / size.idle)
     finally:
         for device in devices:
-            device.kill()
-            device.wait(5)
+            let_go(device)
         cluster.close()
 
 

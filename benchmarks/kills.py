@@ -201,6 +201,7 @@ def run(out: Path, quick: bool, count: int = 100, seed: int = 1) -> Table:
             file.write(json.dumps(done[-1]) + "\n")
         print(f"{last} of {count} kills", file=sys.stderr, flush=True)
         number = last
+    shutil.rmtree(place)
     return _table(done, count, seed)
 
 

@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any, Final
 
 from benchmarks.report import Row, Table
-from benchmarks.rig import LIMIT_SECONDS
+from benchmarks.rig import LIMIT_SECONDS, let_go
 from benchmarks.station import DOCK, Units, found_agency, free_port, peak_mib, processor_seconds, station
 from benchmarks.units import fill
 
@@ -130,6 +130,7 @@ def _put(base: Path, files: Files) -> float:
     finally:
         server.terminate()
         server.wait(LIMIT_SECONDS)
+        let_go(server)
     shutil.rmtree(target)
     return float(sent.stdout)
 

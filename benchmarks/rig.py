@@ -132,6 +132,16 @@ class Unit:
         return unverified_entries(self.folder / "evidence" / "ledger.jws")
 
 
+def let_go(process: subprocess.Popen[Any]) -> None:
+    """Kills a process if it still runs, waits for it and closes its pipes."""
+    process.kill()
+    process.wait(LIMIT_SECONDS)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
 class Process:
     """A recorder process and the notify socket that this program serves for it, as systemd would."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from agent.dock.broker import start_broker
-from benchmarks.rig import LIMIT_SECONDS
+from benchmarks.rig import LIMIT_SECONDS, let_go
 from provisioning.agency import Agency, Founding, found
 from provisioning.credentials import DeviceOrder, DockOrder, add_dock, enrol_device, refresh
 
@@ -163,3 +163,4 @@ class Units:
         """Lets the process go."""
         self._nod()
         self._process.wait(LIMIT_SECONDS)
+        let_go(self._process)
