@@ -13,6 +13,8 @@ from typing import Final
 LEAST_PART_BYTES: Final = 16_384
 FAILURES: Final = 3
 """Connections in a row that ended with a part unacknowledged, none as large acknowledged, and nothing gained."""
+FAILURES_AT_THE_FLOOR: Final = 10
+"""As before, but with the smallest parts: a bad link alone has three in a row now and then, and waiting costs more."""
 WITHHELD_SECONDS: Final = 60.0
 
 
@@ -31,7 +33,7 @@ class PartSize:
             self._failures = 0
         elif unacknowledged_bytes >= LEAST_PART_BYTES // 2:
             self._failures += 1
-        if self._failures < FAILURES:
+        if self._failures < (FAILURES if self.bytes > LEAST_PART_BYTES else FAILURES_AT_THE_FLOOR):
             return False
         self._failures = 0
         if self.bytes > LEAST_PART_BYTES:

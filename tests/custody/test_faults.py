@@ -16,7 +16,7 @@ from custody_rig import Station, Unit, archived, archived_lines, check_everythin
 from test_offload import all_released, pump, restart
 
 from agent.custody.events import LinkChanged, PartsShrunk
-from agent.custody.part_size import FAILURES, LEAST_PART_BYTES
+from agent.custody.part_size import FAILURES_AT_THE_FLOOR, LEAST_PART_BYTES
 from agent.custody.service import CustodyService
 from agent.dock.broker import write_mosquitto
 from agent.dock.status import read_status
@@ -158,7 +158,7 @@ def test_a_broker_that_takes_no_part_at_all_does_not_make_the_device_go_round(st
         service.notify()
         pump(unit, service, lambda: len(archived_lines(dock.settings)) >= lines)
         assert service.progress().parts_withheld and service.progress().connected
-        assert sum(event == LinkChanged(True, "") for event in unit.seen) <= tries + 1 <= FAILURES + 2
+        assert sum(event == LinkChanged(True, "") for event in unit.seen) <= tries + 1 <= FAILURES_AT_THE_FLOOR + 2
     assert not unit.released
     assert len(list(unit.folder.objects.glob("*.age"))) == 2
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.custody.part_size import FAILURES, LEAST_PART_BYTES, WITHHELD_SECONDS, PartSize
+from agent.custody.part_size import FAILURES, FAILURES_AT_THE_FLOOR, LEAST_PART_BYTES, WITHHELD_SECONDS, PartSize
 
 BYTES = st.integers(0, 2_000_000)
 
 
-def test_a_part_that_ends_three_connections_is_halved_down_to_the_floor_and_then_withheld_for_a_while() -> None:
+def test_a_part_that_ends_three_connections_is_halved_and_the_smallest_is_withheld_only_after_more() -> None:
     size = PartSize(65_536)
     seen = []
-    for _ in range(FAILURES * 3):
+    for _ in range(FAILURES * 2 + FAILURES_AT_THE_FLOOR):
         if size.ended(size.bytes, 800, 100.0):
             seen.append((size.bytes, size.withheld(100.0)))
     assert seen == [(32_768, False), (16_384, False), (16_384, True)]
