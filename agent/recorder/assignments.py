@@ -139,6 +139,7 @@ class AssignmentBook:
     def clear(self) -> bool:
         """There is no matter any more; says whether there was something. Durable."""
         there = self._file().exists()
+        self._remember(self._held_issued_us())
         remove_file(self._file())
         return there
 
@@ -151,14 +152,20 @@ class AssignmentBook:
         return True
 
     def _keep(self, content: _Content, data: bytes) -> None:
+        # What is held may be newer than what is remembered: a cut, or a failed disk, came between the two.
+        self._remember(self._held_issued_us())
         # The file first: cut off in between, the same token is taken again when it comes again.
         if content.tasking.assignment is not None:
             write_atomic(self._file(), data, _MODE)
         elif self._held_issued_us() > _NOBODY:
             remove_file(self._file())
-        if content.issued_us > self._remembered_us:
-            write_atomic(self._memory, dump_json(dump_shape(_Newest(1, content.issued_us))))
-            self._remembered_us = content.issued_us
+        self._remember(content.issued_us)
+
+    def _remember(self, issued_us: int) -> None:
+        """How new the newest was, durably; what is older or not signed changes nothing."""
+        if issued_us > self._remembered_us:
+            write_atomic(self._memory, dump_json(dump_shape(_Newest(1, issued_us))))
+            self._remembered_us = issued_us
 
     # Reading
 

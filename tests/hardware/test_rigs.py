@@ -98,7 +98,7 @@ def _need_room() -> None:
 
 
 @pytest.mark.timeout(200)
-def test_speaker_and_microphone_that_go_away_or_hang_are_not_waited_for_and_found_again(tmp_path: Path) -> None:
+def test_unplugged_speaker_and_microphone_are_not_waited_for_and_found_again(tmp_path: Path) -> None:
     """In a sound room of its own, whose PulseAudio is killed, stopped and started again."""
     _need_room()
     _run_tests(
