@@ -27,7 +27,6 @@ from agent.system.durable import (
 OPEN_SUFFIX: Final = ".open"
 SEALED_SUFFIX: Final = ".sealed"
 UNLISTED: Final = "unlisted"
-_OFFSET_BYTES: Final = 8
 
 
 def piece_name(recording: str, index: int) -> str:
@@ -35,24 +34,41 @@ def piece_name(recording: str, index: int) -> str:
     return f"{recording}-{index:06d}"
 
 
-def tail_path(piece: Path) -> Path:
-    """Where the tail of an open piece lies."""
-    return piece.with_name(f".{piece.stem}.tail")
-
-
-def keep_tail(piece: Path, chunks: int, plain: bytes, recipients: Iterable[bytes]) -> None:
-    """Seals what follows the piece's whole chunks, durably, in place of the last tail. Raises StorageError.
+class Tail:
+    """What follows an open piece's whole chunks, sealed in a file of its own, whose name says after how many.
 
     A sealed file opens by whole chunks only: without this, up to 64 KiB of what is on disk could not be opened after a
-    cut. Each tail has keys of its own.
+    cut. Each tail has keys of its own. A tail is recovered by its name alone, so that a full disk does not hinder it.
     """
-    _, sealed = seal(plain, recipients)
-    write_atomic(tail_path(piece), chunks.to_bytes(_OFFSET_BYTES, "big") + sealed, 0o640)
+
+    def __init__(self, piece: Path, recipients: Iterable[bytes]) -> None:
+        self._piece, self._recipients = piece, tuple(recipients)
+        self._path: Path | None = None
+
+    def keep(self, chunks: int, plain: bytes) -> None:
+        """Seals ``plain``, durably, in place of the last tail. Raises StorageError."""
+        _, sealed = seal(plain, self._recipients)
+        before, self._path = self._path, tail_path(self._piece, chunks)
+        write_atomic(self._path, sealed, 0o640)
+        if before not in (None, self._path):
+            _drop(before)
+
+    def drop(self) -> None:
+        """The piece is whole."""
+        if self._path is not None:
+            _drop(self._path)
+            self._path = None
 
 
-def drop_tail(piece: Path) -> None:
-    """The piece is whole."""
-    remove_file(tail_path(piece))
+def tail_path(piece: Path, chunks: int) -> Path:
+    """The tail of an open piece that follows so many whole chunks."""
+    return piece.with_name(f".{piece.stem}.{chunks}.tail")
+
+
+def _drop(tail: Path) -> None:
+    """Not synced: one that comes back after a cut is known by its number to be an old one."""
+    with storage_errors(tail, "removing"):
+        tail.unlink(missing_ok=True)
 
 
 def place_segment(folder: EvidenceFolder, segment: Segment) -> None:
@@ -72,7 +88,7 @@ def recover_pieces(folder: EvidenceFolder, entered: Set[str]) -> list[Segment]:
     for path in sorted(folder.objects.glob(f"*{OPEN_SUFFIX}")):
         recover_open(path)
     for path in folder.objects.glob(".*.tail"):
-        remove_file(path)  # of a piece that was whole already
+        _drop(path)  # of a piece that was whole already
     found = []
     for path in sorted(folder.objects.glob(f"*{SEALED_SUFFIX}")):
         segment = recovered(path)
@@ -90,30 +106,20 @@ def recover_open(path: Path) -> list[Path]:
         size = file.seek(0, 2)
     keep = whole_bytes(start, size)
     chunks = (keep - header_bytes(start)) // (CHUNK_BYTES + TAG_BYTES) if keep else 0
-    first, tail = path.with_suffix(SEALED_SUFFIX), _tail_after(path, chunks)
+    first, tail = path.with_suffix(SEALED_SUFFIX), tail_path(path, chunks)
     recording, _, index = path.stem.partition("-")
     second = path.with_name(piece_name(recording, int(index) + (chunks > 0)) + SEALED_SUFFIX)
-    if tail is not None:
-        write_atomic(second, tail, 0o640)
+    if tail.exists():
+        move(tail, second)
     if chunks:
         with AppendFile(path) as piece:
             piece.cut(keep)
         move(path, first)
     else:
         remove_file(path)
-    drop_tail(path)
-    return ([first] if chunks else []) + ([second] if tail is not None else [])
-
-
-def _tail_after(piece: Path, chunks: int) -> bytes | None:
-    """The tail as a sealed file, if it is what follows so many chunks; an older one is in them already."""
-    path = tail_path(piece)
-    if not path.exists():
-        return None
-    with storage_errors(path, "reading"):
-        data = path.read_bytes()
-    offset, sealed = int.from_bytes(data[:_OFFSET_BYTES], "big"), data[_OFFSET_BYTES:]
-    return sealed if offset == chunks and len(data) > _OFFSET_BYTES else None
+    for old in path.parent.glob(f".{path.stem}.*.tail"):
+        _drop(old)
+    return [one for one in dict.fromkeys((first, second)) if one.exists()]
 
 
 def recovered(path: Path) -> Segment:
@@ -137,3 +143,14 @@ def set_unlisted_aside(folder: EvidenceFolder, entered: Set[str]) -> int:
             move(path, folder.path / UNLISTED / path.name)
             moved += 1
     return moved
+
+
+def set_pieces_aside(folder: EvidenceFolder, pieces: Iterable[Segment]) -> None:
+    """After a cut: moves pieces that no recording takes out of ``objects``; nothing is deleted. Raises StorageError.
+
+    Their recording had its close already: the disk failed so that they could be neither entered nor named then.
+    """
+    for segment in pieces:
+        make_private_folder(folder.path / UNLISTED)
+        waiting = folder.objects / (piece_name(segment.recording, segment.index) + SEALED_SUFFIX)
+        move(waiting, folder.path / UNLISTED / segment.object.file_name)

@@ -12,8 +12,7 @@ from agent.evidence.sealing import SealedWriter
 from agent.recorder.pieces import (
     OPEN_SUFFIX,
     SEALED_SUFFIX,
-    drop_tail,
-    keep_tail,
+    Tail,
     piece_name,
     recover_open,
     recovered,
@@ -26,6 +25,7 @@ class _Open:
     """The segment being written; ``pending`` is what the next sync will put on disk."""
 
     file: AppendFile
+    tail: Tail
     sealer: SealedWriter
     pending: bytearray
     start_us: int
@@ -73,7 +73,7 @@ class SegmentSink:
         current = self._current or self._begin(init, fragment.start_us)
         current.sealer.write(fragment.data)
         self._flush(current)
-        keep_tail(current.file.path, current.sealer.chunks, current.sealer.unsealed, self._recipients)
+        current.tail.keep(current.sealer.chunks, current.sealer.unsealed)
         current.frames += fragment.frames
         current.duration_us = fragment.start_us + fragment.duration_us - current.start_us
 
@@ -98,7 +98,8 @@ class SegmentSink:
     def _begin(self, init: bytes, start_us: int) -> _Open:
         path = self._folder.objects / (piece_name(self._recording, self.count) + OPEN_SUFFIX)
         file, pending = AppendFile(path, 0o640), bytearray()
-        self._current = _Open(file, SealedWriter(self._recipients, pending.extend), pending, start_us, init)
+        tail = Tail(path, self._recipients)
+        self._current = _Open(file, tail, SealedWriter(self._recipients, pending.extend), pending, start_us, init)
         self._current.sealer.write(init)
         return self._current
 
@@ -111,7 +112,7 @@ class SegmentSink:
         self._flush(current)
         current.file.close()
         move(current.file.path, current.file.path.with_suffix(SEALED_SUFFIX))
-        drop_tail(current.file.path)
+        current.tail.drop()
         segment = self._entry(current, ref)
         self._current = None
         self.count += 1

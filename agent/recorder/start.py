@@ -22,11 +22,14 @@ from agent.evidence.folder import EvidenceFolder
 from agent.hardware.parts import Clock, Parts
 from agent.recorder.credentials import Credentials, Documents, load_identity_key
 from agent.recorder.journal import Journal, Past
-from agent.recorder.pieces import place_segment, recover_pieces, set_unlisted_aside
+from agent.recorder.pieces import UNLISTED, place_segment, recover_pieces, set_pieces_aside, set_unlisted_aside
 from agent.recorder.recovery import closing_entries
 from agent.recorder.release import ReceiptBook
 from agent.recorder.standing import Standing
 from agent.system.durable import FolderLock, lock_folder, make_private_folder, sweep_aside, write_atomic
+from agent.system.logs import logger
+
+log = logger("recorder")
 
 
 @dataclass(slots=True)
@@ -115,6 +118,10 @@ def _recover(folder: EvidenceFolder, journal: Journal, standing: Standing) -> No
         enter(journal, folder, body)
     if closing:
         journal.rotate("recording_end")
+    left = [piece for piece in pieces if piece not in closing]
+    if left:
+        log.error("pieces of a recording that is closed", count=len(left), folder=UNLISTED)
+        set_pieces_aside(folder, left)
 
 
 def enter(journal: Journal, folder: EvidenceFolder, body: Body) -> None:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import PERMITTED, RECORDING, Enrolled
 
-from agent.errors import StorageError
+from agent.errors import StorageError, StorageFullError
 from agent.evidence.entries import Body, Close, Gap, ObjectRef, Open, Segment
 from agent.evidence.folder import EvidenceFolder
 from agent.evidence.fragments import Fragment
@@ -29,6 +29,7 @@ from agent.recorder.pieces import (
     place_segment,
     recover_open,
     recover_pieces,
+    set_pieces_aside,
     set_unlisted_aside,
 )
 from agent.recorder.recovery import Unfinished, closing_entries, follow
@@ -91,7 +92,7 @@ def test_segments_begin_with_the_initialisation_part_and_hold_whole_fragments(
 def test_a_segment_has_its_digest_as_its_name_only_after_its_line(folder: EvidenceFolder, enrolled: Enrolled) -> None:
     sink, found = sink_into(folder, enrolled)
     sink.add(INIT, fragment(0))
-    assert names(folder) == [f".{piece_name(RECORDING, 0)}.tail", f"{piece_name(RECORDING, 0)}.open"]
+    assert names(folder) == [f".{piece_name(RECORDING, 0)}.0.tail", f"{piece_name(RECORDING, 0)}.open"]
     sink.finish()
     assert names(folder) == [f"{piece_name(RECORDING, 0)}.sealed"]
     place_segment(folder, found[0])
@@ -193,6 +194,38 @@ def test_a_storage_error_leaves_what_was_whole_as_a_recovered_segment(
     assert left(folder, enrolled) == INIT + b"".join(fragment(number).data for number in range(3))
 
 
+def test_on_a_full_disk_all_that_was_taken_is_kept_without_writing_anything(
+    folder: EvidenceFolder, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renaming and cutting need no room; whatever does is refused."""
+    sink, found = sink_into(folder, enrolled, 60 * SECOND)
+    for number in range(3):
+        sink.add(INIT, fragment(number))
+
+    def no_room(*_: object) -> None:
+        raise StorageFullError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.AppendFile, "append", no_room)
+        patch.setattr(pieces, "write_atomic", no_room)
+        with pytest.raises(StorageFullError):
+            sink.add(INIT, fragment(3))
+        sink.salvage()
+    assert [(one.index, one.recovered) for one in found] == [(0, True), (1, True)]
+    assert left(folder, enrolled) == INIT + b"".join(fragment(number).data for number in range(3))
+
+
+def test_pieces_whose_recording_is_closed_are_set_aside_and_not_deleted(
+    folder: EvidenceFolder, enrolled: Enrolled
+) -> None:
+    sink, found = sink_into(folder, enrolled)
+    sink.add(INIT, fragment(0))
+    sink.finish()
+    set_pieces_aside(folder, recover_pieces(folder, set()))
+    assert names(folder) == []
+    assert [path.name for path in (folder.path / UNLISTED).iterdir()] == [found[0].object.file_name]
+
+
 def test_a_piece_that_holds_no_whole_chunk_lives_on_in_its_tail_and_without_one_is_removed(
     folder: EvidenceFolder, enrolled: Enrolled
 ) -> None:
@@ -203,6 +236,7 @@ def test_a_piece_that_holds_no_whole_chunk_lives_on_in_its_tail_and_without_one_
     assert kept.name == f"{piece_name(RECORDING, 0)}.sealed"
     assert left(folder, enrolled) == INIT + fragment(0, size=10).data
     path.write_bytes(kept.read_bytes()[:300])
+    kept.unlink()
     assert recover_open(path) == []
     assert not path.exists()
 
